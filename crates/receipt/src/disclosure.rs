@@ -1,0 +1,379 @@
+//! Disclosure (specs/01-receipt.md §6): opening a whole scope, or one field of a tree, to somebody else.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use proofmark_tlog::{Hash, leaf_hash, verify_inclusion};
+
+use crate::cbor::{Decoder, Encoder};
+use crate::commit::{commit_text, commit_with_salt};
+use crate::{Body, Choice, Claims, Execution, FieldTree, ReceiptError, Root, ScopeKey};
+
+/// Bound on the number of hashes of an inclusion path.
+const MAX_PATH: u64 = 64;
+
+/// What somebody who holds the receipt secret shows of it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Disclosure {
+    /// A scope's key with all its values.
+    Scope {
+        /// The scope of §5.3.
+        scope: String,
+        /// Its key.
+        key: ScopeKey,
+        /// Its values.
+        values: DisclosedValues,
+    },
+    /// One field with its salt and inclusion path.
+    Leaf {
+        /// The scope of §5.3.
+        scope: String,
+        /// Which tree of the scope.
+        tree: DisclosedTree,
+        /// Index of the field in it.
+        index: u64,
+        /// The field's name.
+        name: String,
+        /// Its salt.
+        salt: [u8; 32],
+        /// Its value.
+        value: Vec<u8>,
+        /// RFC 6962 inclusion path.
+        path: Vec<Hash>,
+    },
+}
+
+/// The values of a disclosed scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DisclosedValues {
+    /// `received`, `forwarded`, `answer`: all bytes.
+    Body(Vec<u8>),
+    /// `output/<i>`: text and other fields, sorted by name.
+    Choice {
+        /// The text.
+        text: Vec<u8>,
+        /// Name and value.
+        fields: Vec<(String, Vec<u8>)>,
+    },
+    /// `attachments`: path and bytes.
+    Attachments(Vec<(String, Vec<u8>)>),
+    /// `caller`: id of the API key.
+    Caller(Vec<u8>),
+}
+
+/// Which tree a disclosed field is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisclosedTree {
+    /// Fields of a body or a choice.
+    Fields,
+    /// Pieces of a choice's text.
+    Text,
+}
+
+impl core::fmt::Debug for Disclosure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Scope { scope, .. } => write!(f, "Disclosure(scope {scope})"),
+            Self::Leaf { scope, name, .. } => write!(f, "Disclosure(scope {scope}, field {name})"),
+        }
+    }
+}
+
+impl Choice {
+    /// Whether `text` and `fields` (sorted by name) are what this choice committed to under `key`.
+    pub fn opens(&self, key: &ScopeKey, text: &[u8], fields: &[(String, Vec<u8>)]) -> bool {
+        let mut tree = FieldTree::new();
+        for (name, value) in fields {
+            tree.push(key.commit(&format!("fields/{name}"), value));
+        }
+        self.text_bytes == text.len() as u64
+            && self.text_root == commit_text(key, text).root()
+            && self.fields == tree.len()
+            && self.fields_root == tree.root()
+    }
+
+    /// Commits to a choice (§4.8); `fields` are its other fields, sorted bytewise by name.
+    pub fn commit<'v>(
+        index: u32,
+        key: &ScopeKey,
+        text: &[u8],
+        fields: impl Iterator<Item = (&'v str, &'v [u8])>,
+    ) -> Self {
+        let mut tree = FieldTree::new();
+        for (name, value) in fields {
+            tree.push(key.commit(&format!("fields/{name}"), value));
+        }
+        Self {
+            index,
+            text_bytes: text.len() as u64,
+            text_root: commit_text(key, text).root(),
+            fields: tree.len(),
+            fields_root: tree.root(),
+            tokens: None,
+        }
+    }
+}
+
+fn no_scope() -> ReceiptError {
+    ReceiptError::DisclosureMalformed {
+        what: "the receipt has no such scope",
+    }
+}
+
+impl Claims {
+    /// The body that `scope` names.
+    pub fn body(&self, scope: &str) -> Option<&Body> {
+        match (scope, &self.execution) {
+            ("received", _) => Some(&self.received),
+            ("forwarded", Execution::Relayed { relayed, .. }) => Some(&relayed.forwarded),
+            _ => None,
+        }
+    }
+
+    /// The choice that a scope `output/<index>` names.
+    pub fn choice(&self, scope: &str) -> Option<&Choice> {
+        let index: u32 = scope.strip_prefix("output/")?.parse().ok()?;
+        let choice = self.output.iter().find(|choice| choice.index == index)?;
+        (format!("output/{index}") == scope).then_some(choice)
+    }
+}
+
+impl Disclosure {
+    /// The scope that is opened, wholly or in part.
+    pub fn scope(&self) -> &str {
+        match self {
+            Self::Scope { scope, .. } | Self::Leaf { scope, .. } => scope,
+        }
+    }
+
+    /// Checks that this opens the commitments of `claims`. For bodies this is the commitment to all bytes; that the
+    /// fields are those of the body is checked by whoever parses the body.
+    pub fn check(&self, claims: &Claims) -> Result<(), ReceiptError> {
+        let mismatch = || ReceiptError::DisclosureMismatch {
+            scope: self.scope().into(),
+        };
+        let opens = match self {
+            Self::Scope { scope, key, values } => check_scope(claims, scope, key, values)?,
+            Self::Leaf {
+                scope,
+                tree,
+                index,
+                name,
+                salt,
+                value,
+                path,
+            } => {
+                let (root, size) = tree_of(claims, scope, *tree)?;
+                let commitment = commit_with_salt(
+                    salt,
+                    name,
+                    value.len() as u64,
+                    core::iter::once(value.as_slice()),
+                );
+                let leaf = leaf_hash(commitment.as_bytes());
+                verify_inclusion(*index, size, &leaf, &Hash::from_bytes(root.0), path).is_ok()
+            }
+        };
+        if opens { Ok(()) } else { Err(mismatch()) }
+    }
+
+    pub(crate) fn encode(&self, e: &mut Encoder) {
+        match self {
+            Self::Scope { scope, key, values } => {
+                e.array(4).uint(0).text(scope).bytes(key.expose());
+                encode_values(e, values);
+            }
+            Self::Leaf {
+                scope,
+                tree,
+                index,
+                name,
+                salt,
+                value,
+                path,
+            } => {
+                let tree = match tree {
+                    DisclosedTree::Fields => 0,
+                    DisclosedTree::Text => 1,
+                };
+                e.array(8)
+                    .uint(1)
+                    .text(scope)
+                    .uint(tree)
+                    .uint(*index)
+                    .text(name)
+                    .bytes(salt)
+                    .bytes(value);
+                e.array(path.len());
+                for hash in path {
+                    e.bytes(hash.as_bytes());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn decode(d: &mut Decoder<'_>) -> Result<Self, ReceiptError> {
+        let error = d.malformed("a disclosure");
+        let len = d.array()?;
+        match (d.uint()?, len) {
+            (0, 4) => {
+                let scope = d.text()?;
+                let key = ScopeKey::from_bytes(d.array_of()?);
+                Ok(Self::Scope {
+                    scope: scope.into(),
+                    key,
+                    values: decode_values(d, scope)?,
+                })
+            }
+            (1, 8) => {
+                let scope = d.text()?.into();
+                let tree = match d.uint_max(1, "a tree")? {
+                    0 => DisclosedTree::Fields,
+                    _ => DisclosedTree::Text,
+                };
+                let (index, name, salt) = (d.uint()?, d.text()?.into(), d.array_of()?);
+                let value = d.bytes()?.to_vec();
+                let too_long = d.malformed("a path of at most 64 hashes");
+                let hashes = d.array()?;
+                if hashes > MAX_PATH {
+                    return Err(too_long);
+                }
+                let path = (0..hashes)
+                    .map(|_| d.array_of().map(Hash::from_bytes))
+                    .collect::<Result<_, _>>()?;
+                Ok(Self::Leaf {
+                    scope,
+                    tree,
+                    index,
+                    name,
+                    salt,
+                    value,
+                    path,
+                })
+            }
+            _ => Err(error),
+        }
+    }
+}
+
+fn tree_of(claims: &Claims, scope: &str, tree: DisclosedTree) -> Result<(Root, u64), ReceiptError> {
+    match tree {
+        DisclosedTree::Fields => claims
+            .body(scope)
+            .map(|body| (body.fields_root, body.fields))
+            .or_else(|| {
+                claims
+                    .choice(scope)
+                    .map(|choice| (choice.fields_root, choice.fields))
+            })
+            .ok_or_else(no_scope),
+        DisclosedTree::Text => {
+            let choice = claims.choice(scope).ok_or_else(no_scope)?;
+            Ok((
+                choice.text_root,
+                choice.text_bytes.div_ceil(crate::TEXT_PIECE_BYTES as u64),
+            ))
+        }
+    }
+}
+
+fn check_scope(
+    claims: &Claims,
+    scope: &str,
+    key: &ScopeKey,
+    values: &DisclosedValues,
+) -> Result<bool, ReceiptError> {
+    Ok(match values {
+        DisclosedValues::Body(bytes) if scope == "answer" => {
+            let Execution::Relayed { relayed, .. } = &claims.execution else {
+                return Err(no_scope());
+            };
+            let (length, commitment) = relayed.answer.as_ref().ok_or_else(no_scope)?;
+            *length == bytes.len() as u64 && *commitment == key.commit("raw", bytes)
+        }
+        DisclosedValues::Body(bytes) => {
+            let body = claims.body(scope).ok_or_else(no_scope)?;
+            body.length == bytes.len() as u64 && body.raw == key.commit("raw", bytes)
+        }
+        DisclosedValues::Choice { text, fields } => claims
+            .choice(scope)
+            .ok_or_else(no_scope)?
+            .opens(key, text, fields),
+        DisclosedValues::Attachments(attachments) => {
+            if attachments.is_empty() || scope != "attachments" {
+                return Err(no_scope());
+            }
+            attachments.iter().all(|(path, bytes)| {
+                claims.attachments.iter().any(|claim| {
+                    claim.path == *path
+                        && claim.length == bytes.len() as u64
+                        && claim.commitment == key.commit(path, bytes)
+                })
+            })
+        }
+        DisclosedValues::Caller(id) => {
+            let caller = claims
+                .caller
+                .as_ref()
+                .filter(|_| scope == "caller")
+                .ok_or_else(no_scope)?;
+            *caller == key.commit("api-key", id)
+        }
+    })
+}
+
+fn encode_values(e: &mut Encoder, values: &DisclosedValues) {
+    match values {
+        DisclosedValues::Body(bytes) | DisclosedValues::Caller(bytes) => {
+            e.array(1).bytes(bytes);
+        }
+        DisclosedValues::Choice { text, fields } => {
+            e.array(2).bytes(text).array(fields.len());
+            for (name, value) in fields {
+                e.array(2).text(name).bytes(value);
+            }
+        }
+        DisclosedValues::Attachments(attachments) => {
+            e.array(attachments.len());
+            for (path, bytes) in attachments {
+                e.array(2).text(path).bytes(bytes);
+            }
+        }
+    }
+}
+
+fn named_values(d: &mut Decoder<'_>) -> Result<Vec<(String, Vec<u8>)>, ReceiptError> {
+    let len = d.array()?;
+    (0..len)
+        .map(|_| {
+            d.array_exact(2)?;
+            Ok((d.text()?.into(), d.bytes()?.to_vec()))
+        })
+        .collect()
+}
+
+fn decode_values(d: &mut Decoder<'_>, scope: &str) -> Result<DisclosedValues, ReceiptError> {
+    match scope {
+        "received" | "forwarded" | "answer" => {
+            d.array_exact(1)?;
+            Ok(DisclosedValues::Body(d.bytes()?.to_vec()))
+        }
+        "caller" => {
+            d.array_exact(1)?;
+            Ok(DisclosedValues::Caller(d.bytes()?.to_vec()))
+        }
+        "attachments" => named_values(d).map(DisclosedValues::Attachments),
+        _ if scope.starts_with("output/") => {
+            d.array_exact(2)?;
+            let text = d.bytes()?.to_vec();
+            Ok(DisclosedValues::Choice {
+                text,
+                fields: named_values(d)?,
+            })
+        }
+        _ => Err(ReceiptError::DisclosureMalformed {
+            what: "no scope of this version",
+        }),
+    }
+}

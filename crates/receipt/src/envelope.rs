@@ -1,0 +1,116 @@
+//! The signed receipt: a COSE_Sign1 over claims (specs/01-receipt.md §3).
+
+use alloc::vec::Vec;
+
+use crate::cose::{self, Sign1, Typ};
+use crate::{Claims, ClaimsDigest, KeyId, PublicKey, ReceiptError, ReceiptId, SigningKey};
+
+/// Bound of §1.3.
+pub const RECEIPT_MAX_BYTES: usize = 64 * 1024;
+
+/// A receipt that was decoded. Its signature is **not** verified: [`SignedReceipt::verify_signature`] does that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedReceipt {
+    bytes: Vec<u8>,
+    sign1: Sign1,
+    claims: Claims,
+    digest: ClaimsDigest,
+}
+
+/// Proof that the signature of one receipt was verified with one key. Only [`SignedReceipt::verify_signature`] makes
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureChecked {
+    id: ReceiptId,
+    kid: KeyId,
+}
+
+impl SignatureChecked {
+    /// The receipt that was checked.
+    pub fn receipt(&self) -> ReceiptId {
+        self.id
+    }
+
+    /// The key that signed it.
+    pub fn kid(&self) -> KeyId {
+        self.kid
+    }
+}
+
+impl SignedReceipt {
+    /// Signs `claims`. The issuer claim must name `key`.
+    pub fn sign(claims: Claims, key: &SigningKey) -> Result<Self, ReceiptError> {
+        if claims.issuer.kid != key.kid() {
+            return Err(ReceiptError::KidMismatch);
+        }
+        let values = claims.encode();
+        let bytes = cose::sign(Typ::Receipt, key, &values);
+        if bytes.len() > RECEIPT_MAX_BYTES {
+            return Err(ReceiptError::TooLarge {
+                what: "receipt",
+                limit: RECEIPT_MAX_BYTES,
+                got: bytes.len(),
+            });
+        }
+        let sign1 = cose::decode(&bytes, Typ::Receipt)?;
+        let digest = claims.digest();
+        Ok(Self {
+            bytes,
+            sign1,
+            claims,
+            digest,
+        })
+    }
+
+    /// Decodes a receipt from its bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        if bytes.len() > RECEIPT_MAX_BYTES {
+            return Err(ReceiptError::TooLarge {
+                what: "receipt",
+                limit: RECEIPT_MAX_BYTES,
+                got: bytes.len(),
+            });
+        }
+        let sign1 = cose::decode(bytes, Typ::Receipt)?;
+        let claims = Claims::decode(&sign1.payload)?;
+        if claims.issuer.kid != sign1.kid {
+            return Err(ReceiptError::KidMismatch);
+        }
+        let digest = claims.digest();
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            sign1,
+            claims,
+            digest,
+        })
+    }
+
+    /// Verifies the signature with `key`.
+    pub fn verify_signature(&self, key: &PublicKey) -> Result<SignatureChecked, ReceiptError> {
+        self.sign1.verify(key)?;
+        Ok(SignatureChecked {
+            id: self.claims.id,
+            kid: self.sign1.kid,
+        })
+    }
+
+    /// The signed bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the receipt says, believed or not.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Digest of the claims.
+    pub fn digest(&self) -> ClaimsDigest {
+        self.digest
+    }
+
+    /// Id of the key that the header names.
+    pub fn kid(&self) -> KeyId {
+        self.sign1.kid
+    }
+}

@@ -1,0 +1,137 @@
+//! What can be wrong with a receipt, each with its stable code (specs/01-receipt.md §12).
+
+use alloc::string::String;
+
+/// Whose problem an error is: the three kinds that no tool may fold together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The bytes were read and a check failed, or they are not of the format at all.
+    Rejected,
+    /// This version, or this reader, is not able to check it.
+    Unavailable,
+}
+
+/// Why a receipt, statement or bundle was not accepted by this crate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// The bytes are damaged, or were written by something that does not follow §1.
+    #[error("not canonical CBOR of this shape: expected {expected} at byte {at}")]
+    Malformed {
+        /// What the format has at that place.
+        expected: &'static str,
+        /// Offset in the decoded structure.
+        at: usize,
+    },
+    /// A bound of §1.3 is exceeded: a writer's fault, or an attack.
+    #[error("{what} has {got} bytes, more than the allowed {limit}")]
+    TooLarge {
+        /// Which structure.
+        what: &'static str,
+        /// The bound in bytes.
+        limit: usize,
+        /// The length found.
+        got: usize,
+    },
+    /// Written by a later version: update the verifier.
+    #[error("version {got:?} is not known to this version")]
+    VersionUnknown {
+        /// The profile or magic found.
+        got: String,
+    },
+    /// A mandatory claim is absent: the issuer's fault.
+    #[error("the mandatory claim at position {position} is missing")]
+    ClaimMissing {
+        /// Position of §4.2.
+        position: u8,
+    },
+    /// The issuer signed a claim as somebody's word whose word it can't be.
+    #[error("provenance {got} is not allowed for the claim at position {position}")]
+    Provenance {
+        /// Position of §4.2.
+        position: u8,
+        /// The provenance found.
+        got: u64,
+    },
+    /// The issuer contradicts itself.
+    #[error("claims contradict each other: {what}")]
+    Inconsistent {
+        /// Which rule of §4.3.
+        what: &'static str,
+    },
+    /// Signed with an algorithm that this version does not check.
+    #[error("algorithm {alg} is not supported by this version")]
+    AlgorithmUnsupported {
+        /// The COSE algorithm id.
+        alg: i64,
+    },
+    /// Changed after it was signed, or signed by another key.
+    #[error("the signature is not valid for this key")]
+    SignatureInvalid,
+    /// The header names another key than the claims or the key given.
+    #[error("the key id in the header is not that of the key")]
+    KidMismatch,
+    /// A key statement, revocation or operator statement that was not signed by the operator key.
+    #[error("the statement is not signed by the operator key")]
+    StatementSignatureInvalid,
+    /// A statement of another shape.
+    #[error("malformed statement: expected {expected} at byte {at}")]
+    StatementMalformed {
+        /// What the format has at that place.
+        expected: &'static str,
+        /// Offset.
+        at: usize,
+    },
+    /// A disclosed value does not open its commitment: somebody edited it.
+    #[error("the disclosed value does not open the commitment in scope {scope}")]
+    DisclosureMismatch {
+        /// The scope of §5.3.
+        scope: String,
+    },
+    /// A disclosure of a scope that the receipt does not have, or of another shape.
+    #[error("malformed disclosure: {what}")]
+    DisclosureMalformed {
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+impl ReceiptError {
+    /// The stable code of specs/01-receipt.md §12.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "receipt.malformed",
+            Self::TooLarge { .. } => "receipt.too-large",
+            Self::VersionUnknown { .. } => "receipt.version-unknown",
+            Self::ClaimMissing { .. } => "receipt.claim.missing",
+            Self::Provenance { .. } => "receipt.claim.provenance",
+            Self::Inconsistent { .. } => "receipt.claim.inconsistent",
+            Self::AlgorithmUnsupported { .. } => "receipt.algorithm.unsupported",
+            Self::SignatureInvalid => "receipt.signature.invalid",
+            Self::KidMismatch => "receipt.signature.kid-mismatch",
+            Self::StatementSignatureInvalid => "receipt.statement.signature-invalid",
+            Self::StatementMalformed { .. } => "receipt.statement.malformed",
+            Self::DisclosureMismatch { .. } => "receipt.disclosure.mismatch",
+            Self::DisclosureMalformed { .. } => "receipt.disclosure.malformed",
+        }
+    }
+
+    /// Whether a check failed, or could not be made.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::VersionUnknown { .. } | Self::AlgorithmUnsupported { .. } => {
+                ErrorKind::Unavailable
+            }
+            _ => ErrorKind::Rejected,
+        }
+    }
+
+    /// The same fault, found inside a statement rather than a receipt.
+    pub(crate) fn in_statement(self) -> Self {
+        match self {
+            Self::Malformed { expected, at } => Self::StatementMalformed { expected, at },
+            Self::SignatureInvalid | Self::KidMismatch => Self::StatementSignatureInvalid,
+            other => other,
+        }
+    }
+}
