@@ -1,1 +1,5 @@
 //! Under construction.
+
+mod error;
+
+pub use error::{GatewayError, OverloadedBy, QuotaReason};

@@ -1,0 +1,326 @@
+//! What the gateway itself answers when it does not pass on an answer: specs/03-http.md §5.
+//!
+//! One enum, one table: [`GatewayError::code`] is what programs read, [`GatewayError::status`] what HTTP reads. Messages name what the
+//! caller sent only where it is not content: a header's name, a model's name, never a prompt.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use proofmark_openai::{ApiError, JsonError, OpenAiError};
+
+/// Which limit was reached when a request was turned away with [`GatewayError::Overloaded`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverloadedBy {
+    /// Requests in flight.
+    Requests,
+    /// Streams in flight.
+    Streams,
+    /// Bytes of bodies in memory.
+    Bytes,
+    /// The log's queue.
+    Log,
+    /// The gateway is shutting down.
+    Shutdown,
+}
+
+impl OverloadedBy {
+    /// The name in metrics and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Streams => "streams",
+            Self::Bytes => "bytes",
+            Self::Log => "log",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Why a budget does not allow a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaReason {
+    /// What is left does not cover the reservation.
+    Exhausted,
+    /// The model has no price, so that a key with a budget cannot be charged for it.
+    NoPrice,
+}
+
+/// An error of the gateway's own. An upstream's error is passed on as it came and is none of these.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// The request's body is refused. The caller is at fault.
+    #[error(transparent)]
+    Request(#[from] OpenAiError),
+    /// A request header is malformed, or is an `x-proofmark-*` header that does not exist. The caller is at fault.
+    #[error("Invalid header '{name}': {expected}.")]
+    InvalidHeader {
+        /// The header's name.
+        name: String,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A query parameter has a value that it cannot have. The caller is at fault.
+    #[error("Invalid value for '{param}': {expected}.")]
+    InvalidQuery {
+        /// The parameter's name.
+        param: &'static str,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// The body is longer than the operator allows.
+    #[error("The request body is larger than {limit_bytes} bytes.")]
+    RequestTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// No upstream serves this model.
+    #[error("The model '{model}' does not exist or you do not have access to it.")]
+    ModelNotFound {
+        /// The name asked for.
+        model: String,
+    },
+    /// No such receipt, or not one of this API key.
+    #[error("No receipt with this id was found.")]
+    UnknownReceipt,
+    /// The contents were erased, have passed their retention, or were not kept.
+    #[error("The contents of this receipt are not kept any more, or were never kept.")]
+    Erased,
+    /// Contents that may be audited are kept until the audit's deadline.
+    #[error(
+        "This receipt gave audit permission: its contents can be erased from {deadline_unix_s} (Unix seconds) on."
+    )]
+    AuditDeadline {
+        /// The deadline, Unix seconds.
+        deadline_unix_s: u64,
+    },
+    /// Missing, malformed, unknown, revoked or expired: always the same answer.
+    #[error("Incorrect API key provided.")]
+    InvalidApiKey,
+    /// More requests than the key's limit.
+    #[error(
+        "Rate limit reached: {limit_rpm} requests per minute. Please try again in {retry_after_ms} ms."
+    )]
+    RateLimitExceeded {
+        /// The limit.
+        limit_rpm: u32,
+        /// When the next request will be let through.
+        retry_after_ms: u64,
+    },
+    /// The key's budget does not allow the request.
+    #[error("{}", match reason {
+        QuotaReason::Exhausted => "You exceeded the budget of this API key.",
+        QuotaReason::NoPrice => "This model has no price, and an API key with a budget can only use models that have one.",
+    })]
+    InsufficientQuota {
+        /// Why.
+        reason: QuotaReason,
+    },
+    /// A bound of the process is reached; the same request may succeed later.
+    #[error("The server is at its limit ({}), try again later.", .by.name())]
+    Overloaded {
+        /// Which bound.
+        by: OverloadedBy,
+        /// When to come back, seconds.
+        retry_after_s: u32,
+    },
+    /// No upstream that serves the model could be reached.
+    #[error("The upstream '{upstream}' cannot be reached.")]
+    UpstreamUnreachable {
+        /// Its name in the configuration.
+        upstream: String,
+    },
+    /// The upstream did not answer, or fell silent, for longer than its timeout.
+    #[error("The upstream '{upstream}' did not answer in time.")]
+    UpstreamTimeout {
+        /// Its name in the configuration.
+        upstream: String,
+    },
+    /// The upstream's answer is not one of the API, or is too long.
+    #[error("The upstream '{upstream}' sent an answer that cannot be read.")]
+    UpstreamMalformed {
+        /// Its name in the configuration.
+        upstream: String,
+    },
+    /// The receipt could not be made durable, or the store cannot be read. An answer without its receipt is withheld.
+    #[error("The receipt store is not available.")]
+    ReceiptUnavailable,
+    /// An answer whose receipt does not meet the requirement; only of `proofmark proxy`.
+    #[error("The receipt of the answer was not accepted ({code}).")]
+    ReceiptRejected {
+        /// The verifier's code, such as `receipt.signature.invalid`.
+        code: Cow<'static, str>,
+    },
+    /// No such path.
+    #[error("Not found.")]
+    NotFound,
+    /// The path exists, with other methods.
+    #[error("Method not allowed.")]
+    MethodNotAllowed {
+        /// Value of the `Allow` header.
+        allow: &'static str,
+    },
+}
+
+impl GatewayError {
+    /// Every code that [`GatewayError::code`] returns, in the order of specs/03-http.md §5.
+    pub const CODES: [&'static str; 22] = [
+        "invalid_json",
+        "duplicate_member",
+        "missing_member",
+        "invalid_type",
+        "invalid_value",
+        "invalid_header",
+        "request_too_large",
+        "model_not_found",
+        "unknown_receipt",
+        "erased",
+        "audit_deadline",
+        "invalid_api_key",
+        "rate_limit_exceeded",
+        "insufficient_quota",
+        "overloaded",
+        "upstream_unreachable",
+        "upstream_timeout",
+        "upstream_malformed",
+        "receipt_unavailable",
+        "receipt_rejected",
+        "not_found",
+        "method_not_allowed",
+    ];
+
+    /// The stable code of specs/03-http.md §5.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Request(error) => request_code(error),
+            Self::InvalidHeader { .. } => "invalid_header",
+            Self::InvalidQuery { .. } => "invalid_value",
+            Self::RequestTooLarge { .. } => "request_too_large",
+            Self::ModelNotFound { .. } => "model_not_found",
+            Self::UnknownReceipt => "unknown_receipt",
+            Self::Erased => "erased",
+            Self::AuditDeadline { .. } => "audit_deadline",
+            Self::InvalidApiKey => "invalid_api_key",
+            Self::RateLimitExceeded { .. } => "rate_limit_exceeded",
+            Self::InsufficientQuota { .. } => "insufficient_quota",
+            Self::Overloaded { .. } => "overloaded",
+            Self::UpstreamUnreachable { .. } => "upstream_unreachable",
+            Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::UpstreamMalformed { .. } => "upstream_malformed",
+            Self::ReceiptUnavailable => "receipt_unavailable",
+            Self::ReceiptRejected { .. } => "receipt_rejected",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Request(_) | Self::InvalidHeader { .. } | Self::InvalidQuery { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::RequestTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ModelNotFound { .. } | Self::UnknownReceipt | Self::NotFound => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Erased => StatusCode::GONE,
+            Self::AuditDeadline { .. } => StatusCode::CONFLICT,
+            Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
+            Self::RateLimitExceeded { .. } | Self::InsufficientQuota { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Overloaded { .. } | Self::ReceiptUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamUnreachable { .. }
+            | Self::UpstreamMalformed { .. }
+            | Self::ReceiptRejected { .. } => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+        }
+    }
+
+    /// Member `type` of the error object, in the words of OpenAI's server.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::RateLimitExceeded { .. } => "requests",
+            Self::InsufficientQuota { .. } => "insufficient_quota",
+            _ if self.status().is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    /// Member `param` of the error object.
+    #[must_use]
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::Request(error) => error.param(),
+            Self::InvalidHeader { name, .. } => Some(name),
+            Self::InvalidQuery { param, .. } => Some(param),
+            Self::ModelNotFound { .. } => Some("model"),
+            _ => None,
+        }
+    }
+
+    /// Value of the `Retry-After` header, at least 1.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::RateLimitExceeded { retry_after_ms, .. } => {
+                Some(retry_after_ms.div_ceil(1000).max(1))
+            }
+            Self::Overloaded { retry_after_s, .. } => Some(u64::from(*retry_after_s).max(1)),
+            Self::ReceiptUnavailable => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The OpenAI error object.
+    #[must_use]
+    pub fn to_api_error(&self) -> ApiError {
+        let error = ApiError::new(self.kind(), &self.to_string()).with_code(self.code());
+        match self.param() {
+            Some(param) => error.with_param(param),
+            None => error,
+        }
+    }
+
+    /// The headers that go with it, but for those of the body's type.
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(seconds) = self.retry_after_s() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        headers
+    }
+}
+
+fn request_code(error: &OpenAiError) -> &'static str {
+    match error {
+        OpenAiError::Json(JsonError::DuplicateMember { .. }) => "duplicate_member",
+        OpenAiError::MissingParameter { .. } => "missing_member",
+        OpenAiError::InvalidType { .. } => "invalid_type",
+        OpenAiError::InvalidValue { .. } | OpenAiError::EmptyArray { .. } => "invalid_value",
+        _ => "invalid_json",
+    }
+}
+
+impl IntoResponse for GatewayError {
+    fn into_response(self) -> Response {
+        let mut headers = self.headers();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        (self.status(), headers, self.to_api_error().to_json()).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests;
