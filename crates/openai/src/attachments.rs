@@ -243,3 +243,6 @@ fn strip_base64(head: &str) -> Option<&str> {
         .filter(|suffix| suffix.eq_ignore_ascii_case(";base64"))?;
     head.get(..cut)
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,10 +73,10 @@ impl<'m, 'a> Edit<'m, 'a> {
                     self.replaced.push((index, value));
                 }
             }
-            None => {
-                self.added.retain(|(added, _)| added != name);
-                self.added.push((name.to_owned(), value));
-            }
+            None => match self.added.iter_mut().find(|(added, _)| added == name) {
+                Some((_, old)) => *old = value,
+                None => self.added.push((name.to_owned(), value)),
+            },
         }
     }
 
@@ -260,3 +260,6 @@ impl<'a> Rope<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

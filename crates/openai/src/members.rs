@@ -90,3 +90,6 @@ impl<'a> Members<'a> {
         &self.list
     }
 }
+
+#[cfg(test)]
+mod tests;

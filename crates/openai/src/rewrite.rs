@@ -32,3 +32,6 @@ impl Rewrite {
         edit.finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
