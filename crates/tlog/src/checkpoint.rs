@@ -45,7 +45,7 @@ pub enum CheckpointError {
         /// Root in the checkpoint.
         got: Hash,
     },
-    /// The origin is empty, longer than 255 bytes, or has a control character.
+    /// The origin is empty, longer than 255 bytes, or has an ASCII control character.
     #[error("origin is empty, too long, or has a control character")]
     Origin,
     /// The origin starts with [`RESERVED_ORIGIN_PREFIX`]: the text is of another kind.
@@ -93,7 +93,7 @@ impl CheckpointError {
 
 /// Identity of a log: the first line of its checkpoints.
 ///
-/// Logs of this project use the name of their key. Other logs may use any line of at most 255 bytes without control characters.
+/// Logs of this project use the name of their key. Other logs may use any line of at most 255 bytes without ASCII control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(String);
 
@@ -102,7 +102,7 @@ impl Origin {
     pub fn parse(origin: &str) -> Result<Self, CheckpointError> {
         if origin.is_empty()
             || origin.len() > MAX_ORIGIN_BYTES
-            || origin.chars().any(char::is_control)
+            || origin.bytes().any(|byte| byte < 0x20)
         {
             return Err(CheckpointError::Origin);
         }

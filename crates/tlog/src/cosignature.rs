@@ -186,6 +186,3 @@ pub(crate) fn split_timestamped(bytes: &[u8]) -> Option<(CosignatureTime, &[u8; 
     let time = CosignatureTime::from_unix_s(u64::from_be_bytes(*time))?;
     Some((time, signature.try_into().ok()?))
 }
-
-#[cfg(test)]
-mod tests;

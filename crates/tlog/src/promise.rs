@@ -191,6 +191,3 @@ fn check_origin(promise: &Promise, expected: Origin) -> Result<(), PromiseError>
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -304,6 +304,3 @@ pub fn verify_tlog_proof(
         cosignatures,
     })
 }
-
-#[cfg(test)]
-mod tests;

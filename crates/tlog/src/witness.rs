@@ -324,6 +324,3 @@ fn accept(
         previous: state.map(|state| state.time),
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,6 +12,3 @@ pub use proof::{ProofError, verify_consistency, verify_inclusion};
 
 pub(crate) use frontier::{fold_peaks, peak_nodes};
 pub(crate) use path::{consistency_path, inclusion_path};
-
-#[cfg(test)]
-mod tests;

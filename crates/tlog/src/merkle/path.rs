@@ -2,8 +2,10 @@
 
 use alloc::vec::Vec;
 
-/// Largest tree size that this crate handles: 2^63 - 1, as other C2SP implementations use signed 64-bit sizes.
-pub const MAX_TREE_SIZE: u64 = (1 << 63) - 1;
+/// Largest tree size that this crate handles: 2^62.
+///
+/// Consistency proofs of larger trees can have more than the 63 hashes that tlog-witness allows.
+pub const MAX_TREE_SIZE: u64 = 1 << 62;
 
 /// Largest number of hashes in an inclusion or consistency proof for a tree of up to [`MAX_TREE_SIZE`] leaves.
 pub const MAX_PROOF_HASHES: usize = 63;

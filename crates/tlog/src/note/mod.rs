@@ -12,6 +12,3 @@ pub use signed::{
     VerifiedSignature, open_note, parse_signature_lines,
 };
 pub use signer::NoteSigner;
-
-#[cfg(test)]
-mod tests;

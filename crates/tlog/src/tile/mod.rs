@@ -11,6 +11,3 @@ pub use path::{TilePath, TilePathError};
 pub use reader::{
     TileError, TileReader, consistency_proof, frontier_from_tiles, inclusion_proof, root_from_tiles,
 };
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ use crate::{
     tile::{BundleId, TILE_WIDTH, TileId},
 };
 
-/// Longest path that is looked at: seven groups of digits for an index below 2^63, and room for the rest.
+/// Longest path that is looked at: six groups of digits for an index of at most 2^54, and room for the rest.
 const MAX_PATH_BYTES: usize = 64;
 
 /// What a path below the log's prefix names.
