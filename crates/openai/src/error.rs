@@ -68,14 +68,14 @@ impl OpenAiError {
         }
     }
 
-    /// The body of the 400 answer. Where OpenAI's server has a code of its own for the case, it is that one.
+    /// The body of the 400 answer, with the codes of specs/03-http.md §5.
     pub fn to_api_error(&self) -> ApiError {
         let code = match self {
-            Self::Json(_) => self.code(),
-            Self::MissingParameter { .. } => "missing_required_parameter",
+            Self::Json(JsonError::DuplicateMember { .. }) => "duplicate_member",
+            Self::Json(_) => "invalid_json",
+            Self::MissingParameter { .. } => "missing_member",
             Self::InvalidType { .. } => "invalid_type",
-            Self::InvalidValue { .. } => "invalid_value",
-            Self::EmptyArray { .. } => "empty_array",
+            Self::InvalidValue { .. } | Self::EmptyArray { .. } => "invalid_value",
         };
         ApiError {
             message: self.to_string(),

@@ -155,7 +155,7 @@ fn wrong_types_name_the_parameter() {
         (
             r#","response_format":{}"#,
             "response_format.type",
-            "missing_required_parameter",
+            "missing_member",
         ),
         (
             r#","response_format":{"type":1}"#,
@@ -165,7 +165,7 @@ fn wrong_types_name_the_parameter() {
         (
             r#","response_format":{"type":"json_schema"}"#,
             "response_format.json_schema",
-            "missing_required_parameter",
+            "missing_member",
         ),
         (r#","logprobs":3"#, "logprobs", "invalid_type"),
         (r#","max_tokens":true"#, "max_tokens", "invalid_type"),
@@ -283,7 +283,7 @@ fn bodies_that_parsers_read_differently_are_refused() {
         assert_eq!(error.code(), "request.duplicate-member");
         assert_eq!(
             error.to_api_error().code.as_deref(),
-            Some("request.duplicate-member")
+            Some("duplicate_member")
         );
     }
 }
