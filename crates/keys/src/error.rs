@@ -64,7 +64,7 @@ pub enum KeysError {
     HistoryForeign,
     /// A name that cannot be part of a log's origin.
     #[error(
-        "{given:?} cannot be a name: use 1 to 64 letters, digits, dots, dashes and underscores"
+        "{given:?} cannot be a name: use 1 to 64 letters, digits, dots, dashes, underscores and inner slashes"
     )]
     Name {
         /// The name as given.

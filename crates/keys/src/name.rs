@@ -3,12 +3,14 @@
 use std::fmt;
 
 use proofmark_receipt::KeyId;
+use proofmark_tlog::Origin;
 
 use crate::KeysError;
 
 const MAX_NAME_BYTES: usize = 64;
 
-/// Name of an operator: 1 to 64 letters, digits, dots, dashes and underscores, such as `lab.example.com`.
+/// Name of an operator, such as `lab.example.com`: 1 to 64 letters, digits, dots, dashes, underscores, and slashes between
+/// them.
 ///
 /// The origins of its logs are `<name>/receipts` and `<name>/registry`. A name is no proof of anything: trust is in keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,10 @@ impl OperatorName {
     /// [`KeysError::Name`].
     pub fn parse(name: &str) -> Result<Self, KeysError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed) {
+        let part = |part: &str| !part.is_empty() && part.bytes().all(allowed);
+        // Some origins are reserved for texts of other kinds.
+        let origin = Origin::parse(&format!("{name}/receipts"));
+        if name.len() <= MAX_NAME_BYTES && name.split('/').all(part) && origin.is_ok() {
             Ok(Self(name.to_owned()))
         } else {
             Err(KeysError::Name {
@@ -54,7 +59,13 @@ mod tests {
 
     #[test]
     fn names_can_begin_an_origin() {
-        for good in ["lab", "lab.example.com", "a_b-c.9", &"x".repeat(64)] {
+        for good in [
+            "lab",
+            "lab.example.com",
+            "a_b-c.9",
+            "example.com/log",
+            &"x".repeat(64),
+        ] {
             assert_eq!(OperatorName::parse(good).unwrap().as_str(), good);
         }
         // A slash could make `proofmark/log/…`, which is reserved for texts of other kinds.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proofmark_receipt::{
     KeyId, OperatorStatement, PublicKey, SignedKeyStatement, SignedOperatorStatement, SigningKey,
 };
-use proofmark_tlog::{NoteSigner, VerifierKey};
+use proofmark_tlog::NoteSigner;
 
 use crate::dir::{KeyDir, Locked};
 use crate::history::{History, Statement};
@@ -219,24 +219,6 @@ impl KeyStore {
     /// The operator's public key.
     pub fn operator_key(&self) -> &PublicKey {
         self.history.operator_key()
-    }
-
-    /// The operator key as a verifier key `<name>+<id>+<base64>`, as trust roots name it.
-    ///
-    /// # Errors
-    /// [`KeysError::Name`] if the name cannot be that of a note key, which an [`OperatorName`] always can.
-    pub fn operator_vkey(&self) -> Result<VerifierKey, KeysError> {
-        let bad_name = || KeysError::Name {
-            given: self.operator_name().to_owned(),
-        };
-        let name =
-            proofmark_tlog::NoteKeyName::parse(self.operator_name()).map_err(|_| bad_name())?;
-        let key: &[u8; 32] = self
-            .operator_key()
-            .as_bytes()
-            .try_into()
-            .map_err(|_| bad_name())?;
-        VerifierKey::new(name, proofmark_tlog::KeyType::Ed25519, key).map_err(|_| bad_name())
     }
 
     /// Whether the operator key lies here: whoever takes this machine then has it too.
