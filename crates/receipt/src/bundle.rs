@@ -56,7 +56,7 @@ impl Snapshot {
         let checkpoint = d.bytes()?.to_vec();
         Ok(Self {
             checkpoint,
-            leaves: list(d, |d| d.bytes().map(<[u8]>::to_vec))?,
+            leaves: d.list(|d| d.bytes().map(<[u8]>::to_vec))?,
         })
     }
 
@@ -69,11 +69,11 @@ impl Snapshot {
 
     /// Decodes a snapshot file.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        check_size("snapshot", bytes)?;
+        check_size("bytes of a snapshot", bytes)?;
         let mut d = Decoder::new(bytes);
-        let snapshot = Self::read(&mut d)?;
-        d.finish()?;
-        Ok(snapshot)
+        Self::read(&mut d)
+            .and_then(|snapshot| d.finish().map(|()| snapshot))
+            .map_err(ReceiptError::in_revocation)
     }
 }
 
@@ -88,21 +88,13 @@ fn check_size(what: &'static str, bytes: &[u8]) -> Result<(), ReceiptError> {
     Ok(())
 }
 
-fn list<'a, T>(
-    d: &mut Decoder<'a>,
-    mut read: impl FnMut(&mut Decoder<'a>) -> Result<T, ReceiptError>,
-) -> Result<Vec<T>, ReceiptError> {
-    let len = d.array()?;
-    (0..len).map(|_| read(d)).collect()
-}
-
 /// An optional array is absent rather than empty: one encoding for one bundle.
 fn non_empty_list<'a, T>(
     d: &mut Decoder<'a>,
     read: impl FnMut(&mut Decoder<'a>) -> Result<T, ReceiptError>,
 ) -> Result<Vec<T>, ReceiptError> {
     let error = d.malformed("an array with elements");
-    let list = list(d, read)?;
+    let list = d.list(read)?;
     if list.is_empty() {
         Err(error)
     } else {
@@ -119,7 +111,7 @@ impl Bundle {
         }
     }
 
-    /// The file's bytes.
+    /// The file's bytes. A bundle over the bounds of §1.3 does not decode.
     pub fn encode(&self) -> Vec<u8> {
         let present = [
             self.key_statement.is_some(),
@@ -178,7 +170,7 @@ impl Bundle {
 
     /// Decodes a bundle, or a bare receipt as a bundle with nothing else.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        check_size("bundle", bytes)?;
+        check_size("bytes of a bundle", bytes)?;
         if bytes.first() == Some(&COSE_SIGN1_FIRST_BYTE) {
             return Ok(Self::of(bytes.to_vec()));
         }

@@ -5,10 +5,13 @@ use alloc::vec::Vec;
 
 use crate::ReceiptError;
 
-/// Deepest nesting of arrays, maps and tags that a reader follows.
+/// Levels of an item of unknown shape that a reader follows, the item itself counted.
 pub const MAX_DEPTH: usize = 16;
-/// Largest number of elements of one array or map.
+/// Largest number of elements of one array, and of entries of one map.
 pub const MAX_ELEMENTS: u64 = 65_536;
+/// Largest number of elements and entries of all arrays and maps that one reader opens. An element of one byte can
+/// become a structure of many, so this is what bounds memory.
+pub const MAX_TOTAL_ELEMENTS: u64 = 262_144;
 /// Longest text in bytes.
 pub const MAX_TEXT_BYTES: u64 = 4_096;
 
@@ -127,11 +130,22 @@ impl Encoder {
 }
 
 /// Reads canonical CBOR. Every method fails with [`ReceiptError::Malformed`] where the bytes are something else, and
-/// with the offset at which they are.
+/// with the offset at which they are; with [`ReceiptError::TooLarge`] where a bound of §1.3 is exceeded.
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Elements and entries that may still be opened.
+    elements_left: u64,
+}
+
+fn too_large(what: &'static str, limit: u64, got: u64) -> ReceiptError {
+    let saturate = |value| usize::try_from(value).unwrap_or(usize::MAX);
+    ReceiptError::TooLarge {
+        what,
+        limit: saturate(limit),
+        got: saturate(got),
+    }
 }
 
 /// Progress through one map: how many entries are left, and the last key, so that order and uniqueness are checked.
@@ -144,7 +158,11 @@ pub struct MapReader<'a> {
 impl<'a> Decoder<'a> {
     /// A reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self {
+            bytes,
+            at: 0,
+            elements_left: MAX_TOTAL_ELEMENTS,
+        }
     }
 
     /// The error for the place where the reader stands.
@@ -270,7 +288,7 @@ impl<'a> Decoder<'a> {
         let error = self.malformed("a text string");
         let len = self.expect(TEXT, "a text string")?;
         if len > MAX_TEXT_BYTES {
-            return Err(error);
+            return Err(too_large("bytes of a text", MAX_TEXT_BYTES, len));
         }
         core::str::from_utf8(self.take(len, "a text string")?).map_err(|_| error)
     }
@@ -296,18 +314,20 @@ impl<'a> Decoder<'a> {
 
     /// `null`.
     pub fn null(&mut self) -> Result<(), ReceiptError> {
+        let error = self.malformed("null");
         match self.expect(SIMPLE, "null")? {
             22 => Ok(()),
-            _ => Err(self.malformed("null")),
+            _ => Err(error),
         }
     }
 
     /// `true` or `false`.
     pub fn bool(&mut self) -> Result<bool, ReceiptError> {
+        let error = self.malformed("a boolean");
         match self.expect(SIMPLE, "a boolean")? {
             20 => Ok(false),
             21 => Ok(true),
-            _ => Err(self.malformed("a boolean")),
+            _ => Err(error),
         }
     }
 
@@ -330,16 +350,34 @@ impl<'a> Decoder<'a> {
         let error = self.malformed(expected);
         let len = self.expect(major, expected)?;
         let left = self.bytes.len().saturating_sub(self.at) as u64;
-        if len > MAX_ELEMENTS || len.saturating_mul(least_bytes) > left {
-            Err(error)
-        } else {
-            Ok(len)
+        if len.saturating_mul(least_bytes) > left {
+            return Err(error);
         }
+        if len > MAX_ELEMENTS {
+            return Err(too_large("elements of an array or map", MAX_ELEMENTS, len));
+        }
+        self.elements_left = self.elements_left.checked_sub(len).ok_or(too_large(
+            "elements of all arrays and maps",
+            MAX_TOTAL_ELEMENTS,
+            MAX_TOTAL_ELEMENTS
+                .saturating_sub(self.elements_left)
+                .saturating_add(len),
+        ))?;
+        Ok(len)
     }
 
     /// Opens an array; its number of elements is bounded by the bytes that are left.
     pub fn array(&mut self) -> Result<u64, ReceiptError> {
         self.elements(ARRAY, 1, "an array")
+    }
+
+    /// Reads an array, each element with `read`. Memory grows with what was read, never with what was announced.
+    pub fn list<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, ReceiptError>,
+    ) -> Result<Vec<T>, ReceiptError> {
+        let len = self.array()?;
+        (0..len).map(|_| read(self)).collect()
     }
 
     /// Opens an array of exactly `len` elements.
@@ -393,7 +431,7 @@ impl<'a> Decoder<'a> {
         let error = self.malformed("an item");
         let below = depth.checked_sub(1).ok_or(self.malformed("less nesting"))?;
         match self.peek_major().ok_or(error.clone())? {
-            UINT | NEGATIVE => self.int().map(|_| ()),
+            UINT | NEGATIVE => self.head("an item").map(|_| ()),
             BYTES => self.bytes().map(|_| ()),
             TEXT => self.text().map(|_| ()),
             ARRAY => {

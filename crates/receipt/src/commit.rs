@@ -94,8 +94,8 @@ impl fmt::Debug for Salts {
     }
 }
 
-/// Opens everything in one scope, and nothing else.
-#[derive(Clone, PartialEq, Eq)]
+/// Opens everything in one scope, and nothing else. Zeroized on drop, never printed.
+#[derive(Clone)]
 pub struct ScopeKey(Zeroizing<[u8; 32]>);
 
 impl ScopeKey {
@@ -119,7 +119,8 @@ impl ScopeKey {
         self.commit_parts(name, value.len() as u64, core::iter::once(value))
     }
 
-    /// The same for a value that lies in pieces, `length` bytes in all.
+    /// The same for a value that lies in pieces, `length` bytes in all. With another `length` the commitment does not
+    /// open.
     pub fn commit_parts<'v>(
         &self,
         name: &str,
@@ -129,7 +130,8 @@ impl ScopeKey {
         commit_with_salt(&self.salt(name), name, length, parts)
     }
 
-    /// Commitment to a request body (§4.4): `parts` are its bytes, `fields` its fields as (name, JSON text).
+    /// Commitment to a request body (§4.4): `parts` are its bytes, `length` in all; `fields` its fields as (name, JSON
+    /// text), the name without `fields/`, such as `messages/0`.
     pub fn commit_body<'v>(
         &self,
         length: u64,
@@ -138,7 +140,7 @@ impl ScopeKey {
     ) -> Body {
         let mut tree = FieldTree::new();
         for (name, value) in fields {
-            tree.push(self.commit(&name, value));
+            tree.push(self.commit(&format!("fields/{name}"), value));
         }
         Body {
             length,
@@ -148,6 +150,14 @@ impl ScopeKey {
         }
     }
 }
+
+impl PartialEq for ScopeKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl Eq for ScopeKey {}
 
 impl fmt::Debug for ScopeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,10 +172,9 @@ pub(crate) fn commit_with_salt<'v>(
     length: u64,
     parts: impl Iterator<Item = &'v [u8]>,
 ) -> Commitment {
-    let name_length = u16::try_from(name.len()).unwrap_or(u16::MAX);
     let mut hasher = Sha256::new();
     hasher.update(b"proofmark/receipt/1/field\n");
-    hasher.update(name_length.to_be_bytes());
+    hasher.update((name.len() as u64).to_be_bytes());
     hasher.update(name.as_bytes());
     hasher.update(salt);
     hasher.update(length.to_be_bytes());
@@ -285,8 +294,13 @@ impl StreamChain {
         Self {
             scope,
             events: 0,
-            head: sha256(&[b"proofmark/receipt/1/stream\n", id.as_bytes()]),
+            head: Self::first_head(id),
         }
+    }
+
+    /// Head of the chain before the first event.
+    pub(crate) fn first_head(id: &ReceiptId) -> [u8; 32] {
+        sha256(&[b"proofmark/receipt/1/stream\n", id.as_bytes()])
     }
 
     /// Adds the data of the next event.

@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 
 use crate::cbor::{Decoder, Encoder};
-use crate::{KeyId, PublicKey, ReceiptError, SigningKey};
+use crate::{KeyId, PublicKey, ReceiptError, SigningKey, Suite};
 
 const SIGN1_TAG: u64 = 18;
 const HEADER_ALG: i64 = 1;
 const HEADER_CONTENT_TYPE: i64 = 3;
 const HEADER_KID: i64 = 4;
 const HEADER_TYP: i64 = 16;
-const ALG_ED25519: i64 = -19;
+/// What older writers call Ed25519 (RFC 9864 §4.2).
 const ALG_EDDSA_DEPRECATED: i64 = -8;
 const CONTENT_TYPE_EAT: &str = "application/eat+cwt";
 
@@ -53,7 +53,7 @@ fn protected_header(typ: Typ, kid: &KeyId) -> Vec<u8> {
     let receipt = typ == Typ::Receipt;
     e.map(if receipt { 4 } else { 3 })
         .int(HEADER_ALG)
-        .int(ALG_ED25519);
+        .int(Suite::Ed25519.cose_alg());
     if receipt {
         e.int(HEADER_CONTENT_TYPE).text(CONTENT_TYPE_EAT);
     }
@@ -114,7 +114,7 @@ fn decode_protected(bytes: &[u8], typ: Typ) -> Result<KeyId, ReceiptError> {
         return Err(d.malformed("the content type of this type"));
     }
     match alg {
-        Some(ALG_ED25519 | ALG_EDDSA_DEPRECATED) => {}
+        Some(alg) if alg == Suite::Ed25519.cose_alg() || alg == ALG_EDDSA_DEPRECATED => {}
         Some(alg) => return Err(ReceiptError::AlgorithmUnsupported { alg }),
         None => return Err(d.malformed("an algorithm")),
     }

@@ -59,6 +59,11 @@ digest_newtype!(
     EvidenceDigest
 );
 
+impl Root {
+    /// Root of a tree without fields: SHA-256 of nothing (§5.5).
+    pub const EMPTY: Self = Self(*proofmark_tlog::EMPTY_ROOT.as_bytes());
+}
+
 /// SHA-256 over the concatenation of `parts`, the first of which is a domain separator.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();

@@ -8,10 +8,12 @@ use proofmark_tlog::{Hash, leaf_hash, verify_inclusion};
 
 use crate::cbor::{Decoder, Encoder};
 use crate::commit::{commit_text, commit_with_salt};
-use crate::{Body, Choice, Claims, Execution, FieldTree, ReceiptError, Root, ScopeKey};
+use crate::{
+    Body, Choice, Claims, Execution, FieldTree, ReceiptError, Root, ScopeKey, TEXT_PIECE_BYTES,
+};
 
 /// Bound on the number of hashes of an inclusion path.
-const MAX_PATH: u64 = 64;
+const MAX_PATH: usize = 64;
 
 /// What somebody who holds the receipt secret shows of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub enum Disclosure {
     },
 }
 
-/// The values of a disclosed scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The values of a disclosed scope: contents, which `Debug` does not print.
+#[derive(Clone, PartialEq, Eq)]
 pub enum DisclosedValues {
     /// `received`, `forwarded`, `answer`: all bytes.
     Body(Vec<u8>),
@@ -56,7 +58,7 @@ pub enum DisclosedValues {
         /// Name and value.
         fields: Vec<(String, Vec<u8>)>,
     },
-    /// `attachments`: path and bytes.
+    /// `attachments`: path and bytes of every attachment, in the order of the claim.
     Attachments(Vec<(String, Vec<u8>)>),
     /// `caller`: id of the API key.
     Caller(Vec<u8>),
@@ -80,20 +82,42 @@ impl core::fmt::Debug for Disclosure {
     }
 }
 
+impl core::fmt::Debug for DisclosedValues {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Body(_) => "Body(redacted)",
+            Self::Choice { .. } => "Choice(redacted)",
+            Self::Attachments(_) => "Attachments(redacted)",
+            Self::Caller(_) => "Caller(redacted)",
+        })
+    }
+}
+
 impl Choice {
-    /// Whether `text` and `fields` (sorted by name) are what this choice committed to under `key`.
+    /// Whether `text` and `fields` are what this choice committed to under `key`. Fields that are not sorted strictly by
+    /// name open no choice: two of one name could be shown for each other.
     pub fn opens(&self, key: &ScopeKey, text: &[u8], fields: &[(String, Vec<u8>)]) -> bool {
-        let mut tree = FieldTree::new();
-        for (name, value) in fields {
-            tree.push(key.commit(&format!("fields/{name}"), value));
-        }
-        self.text_bytes == text.len() as u64
-            && self.text_root == commit_text(key, text).root()
-            && self.fields == tree.len()
-            && self.fields_root == tree.root()
+        let given = Self::commit(
+            self.index,
+            key,
+            text,
+            fields
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_slice())),
+        );
+        let is_sorted = fields
+            .windows(2)
+            .all(|pair| matches!(pair, [(a, _), (b, _)] if a < b));
+        is_sorted
+            && given
+                == Self {
+                    tokens: None,
+                    ..*self
+                }
     }
 
-    /// Commits to a choice (§4.8); `fields` are its other fields, sorted bytewise by name.
+    /// Commits to a choice (§4.8) whose token ids are not known; `fields` are its other fields as (name, value), sorted
+    /// bytewise by name, the name without `fields/`.
     pub fn commit<'v>(
         index: u32,
         key: &ScopeKey,
@@ -150,9 +174,6 @@ impl Disclosure {
     /// Checks that this opens the commitments of `claims`. For bodies this is the commitment to all bytes; that the
     /// fields are those of the body is checked by whoever parses the body.
     pub fn check(&self, claims: &Claims) -> Result<(), ReceiptError> {
-        let mismatch = || ReceiptError::DisclosureMismatch {
-            scope: self.scope().into(),
-        };
         let opens = match self {
             Self::Scope { scope, key, values } => check_scope(claims, scope, key, values)?,
             Self::Leaf {
@@ -164,7 +185,7 @@ impl Disclosure {
                 value,
                 path,
             } => {
-                let (root, size) = tree_of(claims, scope, *tree)?;
+                let tree = tree_of(claims, scope, *tree)?;
                 let commitment = commit_with_salt(
                     salt,
                     name,
@@ -172,10 +193,17 @@ impl Disclosure {
                     core::iter::once(value.as_slice()),
                 );
                 let leaf = leaf_hash(commitment.as_bytes());
-                verify_inclusion(*index, size, &leaf, &Hash::from_bytes(root.0), path).is_ok()
+                tree.has_field(*index, name, value)
+                    && verify_inclusion(*index, tree.size(), &leaf, &tree.root(), path).is_ok()
             }
         };
-        if opens { Ok(()) } else { Err(mismatch()) }
+        if opens {
+            Ok(())
+        } else {
+            Err(ReceiptError::DisclosureMismatch {
+                scope: self.scope().into(),
+            })
+        }
     }
 
     pub(crate) fn encode(&self, e: &mut Encoder) {
@@ -235,13 +263,10 @@ impl Disclosure {
                 let (index, name, salt) = (d.uint()?, d.text()?.into(), d.array_of()?);
                 let value = d.bytes()?.to_vec();
                 let too_long = d.malformed("a path of at most 64 hashes");
-                let hashes = d.array()?;
-                if hashes > MAX_PATH {
+                let path = d.list(|d| d.array_of().map(Hash::from_bytes))?;
+                if path.len() > MAX_PATH {
                     return Err(too_long);
                 }
-                let path = (0..hashes)
-                    .map(|_| d.array_of().map(Hash::from_bytes))
-                    .collect::<Result<_, _>>()?;
                 Ok(Self::Leaf {
                     scope,
                     tree,
@@ -257,25 +282,53 @@ impl Disclosure {
     }
 }
 
-fn tree_of(claims: &Claims, scope: &str, tree: DisclosedTree) -> Result<(Root, u64), ReceiptError> {
+/// A tree in which one field is disclosed.
+enum Tree {
+    Fields { count: u64, root: Root },
+    Text { bytes: u64, root: Root },
+}
+
+impl Tree {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Fields { count, .. } => *count,
+            Self::Text { bytes, .. } => bytes.div_ceil(TEXT_PIECE_BYTES as u64),
+        }
+    }
+
+    fn root(&self) -> Hash {
+        let (Self::Fields { root, .. } | Self::Text { root, .. }) = self;
+        Hash::from_bytes(root.0)
+    }
+
+    /// Whether a field of this name and length can stand at `index`. The commitment binds the name already; this keeps
+    /// a signer from committing to a piece under the name of another.
+    fn has_field(&self, index: u64, name: &str, value: &[u8]) -> bool {
+        match self {
+            Self::Fields { .. } => name.starts_with("fields/"),
+            Self::Text { bytes, .. } => {
+                let piece = TEXT_PIECE_BYTES as u64;
+                let left = bytes.saturating_sub(index.saturating_mul(piece));
+                name == format!("text/{index}") && value.len() as u64 == left.min(piece)
+            }
+        }
+    }
+}
+
+fn tree_of(claims: &Claims, scope: &str, tree: DisclosedTree) -> Result<Tree, ReceiptError> {
+    let choice = claims.choice(scope);
     match tree {
         DisclosedTree::Fields => claims
             .body(scope)
-            .map(|body| (body.fields_root, body.fields))
-            .or_else(|| {
-                claims
-                    .choice(scope)
-                    .map(|choice| (choice.fields_root, choice.fields))
-            })
-            .ok_or_else(no_scope),
-        DisclosedTree::Text => {
-            let choice = claims.choice(scope).ok_or_else(no_scope)?;
-            Ok((
-                choice.text_root,
-                choice.text_bytes.div_ceil(crate::TEXT_PIECE_BYTES as u64),
-            ))
-        }
+            .map(|body| (body.fields, body.fields_root))
+            .or_else(|| choice.map(|choice| (choice.fields, choice.fields_root)))
+            .map(|(count, root)| Tree::Fields { count, root }),
+        DisclosedTree::Text => choice.map(|choice| Tree::Text {
+            bytes: choice.text_bytes,
+            root: choice.text_root,
+        }),
     }
+    .ok_or_else(no_scope)
 }
 
 fn check_scope(
@@ -301,16 +354,19 @@ fn check_scope(
             .ok_or_else(no_scope)?
             .opens(key, text, fields),
         DisclosedValues::Attachments(attachments) => {
-            if attachments.is_empty() || scope != "attachments" {
+            if claims.attachments.is_empty() || scope != "attachments" {
                 return Err(no_scope());
             }
-            attachments.iter().all(|(path, bytes)| {
-                claims.attachments.iter().any(|claim| {
-                    claim.path == *path
-                        && claim.length == bytes.len() as u64
-                        && claim.commitment == key.commit(path, bytes)
-                })
-            })
+            attachments.len() == claims.attachments.len()
+                && claims
+                    .attachments
+                    .iter()
+                    .zip(attachments)
+                    .all(|(claim, (path, bytes))| {
+                        claim.path == *path
+                            && claim.length == bytes.len() as u64
+                            && claim.commitment == key.commit(path, bytes)
+                    })
         }
         DisclosedValues::Caller(id) => {
             let caller = claims
@@ -344,13 +400,10 @@ fn encode_values(e: &mut Encoder, values: &DisclosedValues) {
 }
 
 fn named_values(d: &mut Decoder<'_>) -> Result<Vec<(String, Vec<u8>)>, ReceiptError> {
-    let len = d.array()?;
-    (0..len)
-        .map(|_| {
-            d.array_exact(2)?;
-            Ok((d.text()?.into(), d.bytes()?.to_vec()))
-        })
-        .collect()
+    d.list(|d| {
+        d.array_exact(2)?;
+        Ok((d.text()?.into(), d.bytes()?.to_vec()))
+    })
 }
 
 fn decode_values(d: &mut Decoder<'_>, scope: &str) -> Result<DisclosedValues, ReceiptError> {

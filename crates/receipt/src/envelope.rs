@@ -37,23 +37,35 @@ impl SignatureChecked {
     }
 }
 
+fn check_size(bytes: &[u8]) -> Result<(), ReceiptError> {
+    if bytes.len() > RECEIPT_MAX_BYTES {
+        return Err(ReceiptError::TooLarge {
+            what: "bytes of a receipt",
+            limit: RECEIPT_MAX_BYTES,
+            got: bytes.len(),
+        });
+    }
+    Ok(())
+}
+
 impl SignedReceipt {
-    /// Signs `claims`. The issuer claim must name `key`.
+    /// Signs `claims`. The issuer claim must name `key`. Claims that [`SignedReceipt::decode`] would not give back are
+    /// not signed: a text over its bound, a provenance that is not allowed, claims that contradict each other.
     pub fn sign(claims: Claims, key: &SigningKey) -> Result<Self, ReceiptError> {
         if claims.issuer.kid != key.kid() {
             return Err(ReceiptError::KidMismatch);
         }
-        let values = claims.encode();
-        let bytes = cose::sign(Typ::Receipt, key, &values);
-        if bytes.len() > RECEIPT_MAX_BYTES {
-            return Err(ReceiptError::TooLarge {
-                what: "receipt",
-                limit: RECEIPT_MAX_BYTES,
-                got: bytes.len(),
+        let values = claims.values();
+        let digest = Claims::digest_of(values.iter());
+        let payload = values.payload();
+        if Claims::decode(&payload)? != claims {
+            return Err(ReceiptError::Inconsistent {
+                what: "an unknown claim at a position that is known",
             });
         }
+        let bytes = cose::sign(Typ::Receipt, key, &payload);
+        check_size(&bytes)?;
         let sign1 = cose::decode(&bytes, Typ::Receipt)?;
-        let digest = claims.digest();
         Ok(Self {
             bytes,
             sign1,
@@ -64,13 +76,7 @@ impl SignedReceipt {
 
     /// Decodes a receipt from its bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        if bytes.len() > RECEIPT_MAX_BYTES {
-            return Err(ReceiptError::TooLarge {
-                what: "receipt",
-                limit: RECEIPT_MAX_BYTES,
-                got: bytes.len(),
-            });
-        }
+        check_size(bytes)?;
         let sign1 = cose::decode(bytes, Typ::Receipt)?;
         let claims = Claims::decode(&sign1.payload)?;
         if claims.issuer.kid != sign1.kid {

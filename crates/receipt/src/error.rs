@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use crate::EvidenceDigest;
+
 /// Whose problem an error is: the three kinds that no tool may fold together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -24,13 +26,13 @@ pub enum ReceiptError {
         at: usize,
     },
     /// A bound of §1.3 is exceeded: a writer's fault, or an attack.
-    #[error("{what} has {got} bytes, more than the allowed {limit}")]
+    #[error("{got} {what}, more than the allowed {limit}")]
     TooLarge {
-        /// Which structure.
+        /// What was counted, such as `bytes of a receipt`.
         what: &'static str,
-        /// The bound in bytes.
+        /// The bound.
         limit: usize,
-        /// The length found.
+        /// The number found.
         got: usize,
     },
     /// Written by a later version: update the verifier.
@@ -65,18 +67,35 @@ pub enum ReceiptError {
         /// The COSE algorithm id.
         alg: i64,
     },
+    /// Names a suite that is not in the table of §2.2: written by a later version.
+    #[error("suite {suite} is not known to this version")]
+    SuiteUnknown {
+        /// The suite's id.
+        suite: u64,
+    },
     /// Changed after it was signed, or signed by another key.
     #[error("the signature is not valid for this key")]
     SignatureInvalid,
     /// The header names another key than the claims or the key given.
     #[error("the key id in the header is not that of the key")]
     KidMismatch,
-    /// A key statement, revocation or operator statement that was not signed by the operator key.
+    /// A key statement or operator statement that was not signed by the operator key that it names.
     #[error("the statement is not signed by the operator key")]
     StatementSignatureInvalid,
-    /// A statement of another shape.
+    /// A key statement or operator statement of another shape.
     #[error("malformed statement: expected {expected} at byte {at}")]
     StatementMalformed {
+        /// What the format has at that place.
+        expected: &'static str,
+        /// Offset.
+        at: usize,
+    },
+    /// A revocation that was not signed by the operator key that it names.
+    #[error("the revocation is not signed by the operator key")]
+    RevocationSignatureInvalid,
+    /// A revocation, registry leaf or registry snapshot of another shape.
+    #[error("malformed revocation, registry leaf or snapshot: expected {expected} at byte {at}")]
+    RevocationMalformed {
         /// What the format has at that place.
         expected: &'static str,
         /// Offset.
@@ -88,11 +107,22 @@ pub enum ReceiptError {
         /// The scope of §5.3.
         scope: String,
     },
-    /// A disclosure of a scope that the receipt does not have, or of another shape.
+    /// A disclosure of a scope that this version or the receipt does not have.
     #[error("malformed disclosure: {what}")]
     DisclosureMalformed {
         /// What is wrong.
         what: &'static str,
+    },
+    /// Evidence about another receipt, or about other claims: it says nothing here.
+    #[error("the evidence is bound to another receipt")]
+    EvidenceOtherReceipt,
+    /// Evidence whose data was exchanged.
+    #[error("the evidence data has the digest {got}, expected {expected}")]
+    EvidenceDigestMismatch {
+        /// The digest in the evidence.
+        expected: EvidenceDigest,
+        /// Digest of the data.
+        got: EvidenceDigest,
     },
 }
 
@@ -106,31 +136,47 @@ impl ReceiptError {
             Self::ClaimMissing { .. } => "receipt.claim.missing",
             Self::Provenance { .. } => "receipt.claim.provenance",
             Self::Inconsistent { .. } => "receipt.claim.inconsistent",
-            Self::AlgorithmUnsupported { .. } => "receipt.algorithm.unsupported",
+            Self::AlgorithmUnsupported { .. } | Self::SuiteUnknown { .. } => {
+                "receipt.algorithm.unsupported"
+            }
             Self::SignatureInvalid => "receipt.signature.invalid",
             Self::KidMismatch => "receipt.signature.kid-mismatch",
             Self::StatementSignatureInvalid => "receipt.statement.signature-invalid",
             Self::StatementMalformed { .. } => "receipt.statement.malformed",
+            Self::RevocationSignatureInvalid | Self::RevocationMalformed { .. } => {
+                "receipt.revocation.malformed"
+            }
             Self::DisclosureMismatch { .. } => "receipt.disclosure.mismatch",
             Self::DisclosureMalformed { .. } => "receipt.disclosure.malformed",
+            Self::EvidenceOtherReceipt => "receipt.evidence.other-receipt",
+            Self::EvidenceDigestMismatch { .. } => "receipt.evidence.digest-mismatch",
         }
     }
 
     /// Whether a check failed, or could not be made.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::VersionUnknown { .. } | Self::AlgorithmUnsupported { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::VersionUnknown { .. }
+            | Self::AlgorithmUnsupported { .. }
+            | Self::SuiteUnknown { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Rejected,
         }
     }
 
-    /// The same fault, found inside a statement rather than a receipt.
+    /// The same fault, found inside a key statement or operator statement.
     pub(crate) fn in_statement(self) -> Self {
         match self {
             Self::Malformed { expected, at } => Self::StatementMalformed { expected, at },
             Self::SignatureInvalid | Self::KidMismatch => Self::StatementSignatureInvalid,
+            other => other,
+        }
+    }
+
+    /// The same fault, found inside a revocation, registry leaf or snapshot.
+    pub(crate) fn in_revocation(self) -> Self {
+        match self {
+            Self::Malformed { expected, at } => Self::RevocationMalformed { expected, at },
+            Self::SignatureInvalid | Self::KidMismatch => Self::RevocationSignatureInvalid,
             other => other,
         }
     }

@@ -62,6 +62,21 @@ impl Evidence {
         EvidenceDigest(sha256(&[b"proofmark/receipt/1/evidence\n", data]))
     }
 
+    /// Checks that this is about the receipt `receipt` with the claims `claims`, and that its data is what its digest
+    /// says. Whether the data shows anything is not checked.
+    pub fn check(&self, receipt: &ReceiptId, claims: &ClaimsDigest) -> Result<(), ReceiptError> {
+        if self.receipt != *receipt || self.claims != *claims {
+            return Err(ReceiptError::EvidenceOtherReceipt);
+        }
+        if let (Some(expected), Some(data)) = (self.digest, &self.data) {
+            let got = Self::digest_of(data);
+            if got != expected {
+                return Err(ReceiptError::EvidenceDigestMismatch { expected, got });
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn encode(&self, e: &mut Encoder) {
         let optional = [
             self.by.is_some(),
@@ -154,20 +169,16 @@ impl Countersignature {
 
     pub(crate) fn decode(d: &mut Decoder<'_>) -> Result<Self, ReceiptError> {
         d.array_exact(4)?;
-        let unknown = d.malformed("a suite");
-        let suite = Suite::from_id(d.uint()?).ok_or(unknown)?;
+        let suite = Suite::decode(d)?;
         let kid = KeyId(d.array_of()?);
         let signature = d.bytes()?.to_vec();
         d.array_exact(3)?;
         let (index, size) = (d.uint()?, d.uint()?);
         let too_long = d.malformed("a path of at most 64 hashes");
-        let hashes = d.array()?;
-        if hashes > 64 {
+        let path = d.list(Decoder::array_of)?;
+        if path.len() > 64 {
             return Err(too_long);
         }
-        let path = (0..hashes)
-            .map(|_| d.array_of())
-            .collect::<Result<_, _>>()?;
         Ok(Self {
             suite,
             kid,

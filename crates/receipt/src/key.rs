@@ -5,6 +5,7 @@ use core::fmt;
 
 use ed25519_dalek::Signer as _;
 
+use crate::cbor::Decoder;
 use crate::digest::sha256;
 use crate::{KeyId, ReceiptError};
 
@@ -41,6 +42,22 @@ impl Suite {
             .find(|suite| u64::from(suite.id()) == id)
     }
 
+    /// The COSE algorithm id (RFC 9053, RFC 9864).
+    pub fn cose_alg(self) -> i64 {
+        match self {
+            Self::Ed25519 => -19,
+            Self::P256 => -9,
+            Self::Secp256k1 => -47,
+            Self::MlDsa65 => -49,
+        }
+    }
+
+    /// Reads a suite's id; a suite of a later version is [`ReceiptError::SuiteUnknown`].
+    pub(crate) fn decode(d: &mut Decoder<'_>) -> Result<Self, ReceiptError> {
+        let suite = d.uint()?;
+        Self::from_id(suite).ok_or(ReceiptError::SuiteUnknown { suite })
+    }
+
     /// Length of a public key in bytes.
     pub fn key_bytes(self) -> usize {
         match self {
@@ -59,6 +76,14 @@ impl Suite {
             Self::MlDsa65 => "ML-DSA-65",
         }
     }
+}
+
+fn kid_of(suite: Suite, public_key: &[u8]) -> KeyId {
+    KeyId(sha256(&[
+        b"proofmark/receipt/1/key\n",
+        &[suite.id()],
+        public_key,
+    ]))
 }
 
 /// A public key with its suite. Holding one says nothing about whether it is to be believed.
@@ -96,18 +121,14 @@ impl PublicKey {
 
     /// The key id (§2.3).
     pub fn kid(&self) -> KeyId {
-        KeyId(sha256(&[
-            b"proofmark/receipt/1/key\n",
-            &[self.suite.id()],
-            &self.bytes,
-        ]))
+        kid_of(self.suite, &self.bytes)
     }
 
     /// Verifies a signature strictly; [`ReceiptError::AlgorithmUnsupported`] for suites that are not implemented.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), ReceiptError> {
         if self.suite != Suite::Ed25519 {
             return Err(ReceiptError::AlgorithmUnsupported {
-                alg: i64::from(self.suite.id()),
+                alg: self.suite.cose_alg(),
             });
         }
         let bytes = <[u8; 32]>::try_from(self.bytes.as_slice())
@@ -138,11 +159,7 @@ impl SigningKey {
     /// A key from its 32-byte seed, which the caller draws from a secure source and zeroizes.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let key = ed25519_dalek::SigningKey::from_bytes(seed);
-        let kid = KeyId(sha256(&[
-            b"proofmark/receipt/1/key\n",
-            &[Suite::Ed25519.id()],
-            key.verifying_key().as_bytes(),
-        ]));
+        let kid = kid_of(Suite::Ed25519, key.verifying_key().as_bytes());
         Self { key, kid }
     }
 

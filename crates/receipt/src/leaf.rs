@@ -1,6 +1,6 @@
 //! The receipts log's leaf: 36 bytes that define populations without telling anything of the content (§9).
 
-use crate::{Audit, Claims, ClaimsDigest, ReceiptError};
+use crate::{Audit, Claims, ClaimsDigest, Execution, ReceiptError};
 
 /// What a logged receipt is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +28,9 @@ impl ReceiptLeaf {
     /// The leaf that follows from `claims`.
     pub fn of(claims: &Claims) -> Self {
         Self {
-            kind: if claims.log.kind == 1 {
-                LeafKind::Relayed
-            } else {
-                LeafKind::Executed
+            kind: match claims.execution {
+                Execution::Relayed { .. } => LeafKind::Relayed,
+                Execution::Executed(_) => LeafKind::Executed,
             },
             value_class: claims.log.value_class,
             audit: claims.audit.map(|(_, audit)| audit),

@@ -61,6 +61,7 @@ mod id;
 mod json;
 mod key;
 mod leaf;
+mod registry;
 mod statement;
 
 pub use bundle::{BUNDLE_MAX_BYTES, Bundle, Snapshot};
@@ -84,7 +85,8 @@ pub use id::ReceiptId;
 pub use json::to_json;
 pub use key::{PublicKey, SigningKey, Suite};
 pub use leaf::{LeafKind, ReceiptLeaf};
+pub use registry::{RegistryKind, RegistryLeaf};
 pub use statement::{
-    KeyStatement, OperatorStatement, RegistryKind, RegistryLeaf, Revocation, RevocationReason,
-    STATEMENT_MAX_BYTES, SignedKeyStatement, SignedOperatorStatement, SignedRevocation,
+    KeyStatement, OperatorStatement, Revocation, RevocationReason, STATEMENT_MAX_BYTES,
+    SignedKeyStatement, SignedOperatorStatement, SignedRevocation,
 };

@@ -1,5 +1,5 @@
-//! Statements by the operator key: who the operator is, which node keys it endorses, which keys it revokes; and the
-//! registry leaves that carry them (specs/01-receipt.md §8).
+//! Statements by the operator key: who the operator is, which node keys it endorses, which keys it revokes
+//! (specs/01-receipt.md §8).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +11,6 @@ use crate::{KeyId, PublicKey, ReceiptError, SigningKey, StatementDigest, Suite};
 
 /// Bound of §1.3.
 pub const STATEMENT_MAX_BYTES: usize = 16 * 1024;
-const REGISTRY_MAGIC: &str = "proofmark/registry/1";
 
 /// Endorsement of a node's keys by the operator (§8.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +41,12 @@ pub struct KeyStatement {
     pub operator_key_online: bool,
 }
 
-/// Why a key is revoked.
+/// Why a key is revoked. It is shown; it changes nothing in what a revocation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevocationReason {
     /// Not said.
     Unspecified,
-    /// Somebody else has it: only receipts that were witnessed before stay valid.
+    /// Somebody else has it.
     Compromised,
     /// Another key took its place.
     Superseded,
@@ -77,32 +76,34 @@ pub struct OperatorStatement {
     pub created: u64,
 }
 
+/// Reads the map of a statement: the version, which comes first, and then each member with `read`.
 fn map_of<'a>(
     payload: &'a [u8],
     mut read: impl FnMut(&mut Decoder<'a>, i64) -> Result<(), ReceiptError>,
 ) -> Result<(), ReceiptError> {
     let mut d = Decoder::new(payload);
     let mut map = d.map()?;
+    let no_version = d.malformed("the version of a statement");
+    if d.next_key(&mut map)? != Some(0) {
+        return Err(no_version);
+    }
+    let version = d.uint()?;
+    if version != 1 {
+        return Err(ReceiptError::VersionUnknown {
+            got: alloc::format!("statement version {version}"),
+        });
+    }
     while let Some(key) = d.next_key(&mut map)? {
-        if key == 0 {
-            let version = d.uint()?;
-            if version != 1 {
-                return Err(ReceiptError::VersionUnknown {
-                    got: alloc::format!("statement version {version}"),
-                });
-            }
-        } else {
-            read(&mut d, key)?;
-        }
+        read(&mut d, key)?;
     }
     d.finish()
 }
 
 fn public_key(d: &mut Decoder<'_>) -> Result<PublicKey, ReceiptError> {
     d.array_exact(2)?;
-    let error = d.malformed("a suite");
-    let suite = Suite::from_id(d.uint()?).ok_or(error)?;
-    PublicKey::new(suite, d.bytes()?)
+    let suite = Suite::decode(d)?;
+    let wrong_length = d.malformed("a public key of the suite's length");
+    PublicKey::new(suite, d.bytes()?).map_err(|_| wrong_length)
 }
 
 fn put_key(e: &mut Encoder, key: &PublicKey) {
@@ -157,11 +158,11 @@ impl KeyStatement {
                 1 => node = Some(d.text()?.into()),
                 2 => {
                     let error = d.malformed("at least one key");
-                    let len = d.array()?;
-                    if len == 0 {
+                    let found = d.list(public_key)?;
+                    if found.is_empty() {
                         return Err(error);
                     }
-                    keys = Some((0..len).map(|_| public_key(d)).collect::<Result<_, _>>()?);
+                    keys = Some(found);
                 }
                 3 => hpke_key = Some(d.bytes()?.to_vec()),
                 4 => config = Some(d.array_of()?),
@@ -171,7 +172,7 @@ impl KeyStatement {
                 8 => not_after = Some(d.uint()?),
                 9 => receipts_log = Some(d.text()?.into()),
                 10 => registry_log = Some(d.text()?.into()),
-                11 => suites = Some(mandatory_suites(d)?),
+                11 => suites = Some(d.list(Suite::decode)?),
                 12 => online = Some(d.bool()?),
                 _ => return Err(d.malformed("a member of a key statement")),
             }
@@ -198,17 +199,16 @@ impl KeyStatement {
     }
 }
 
-fn mandatory_suites(d: &mut Decoder<'_>) -> Result<Vec<Suite>, ReceiptError> {
-    let len = d.array()?;
-    (0..len)
-        .map(|_| {
-            let error = d.malformed("a suite");
-            Suite::from_id(d.uint()?).ok_or(error)
-        })
-        .collect()
-}
-
 impl Revocation {
+    /// Whether this takes a receipt signed by `kid` its validity. `witnessed` is the first time, in Unix seconds, at
+    /// which a witnessed checkpoint covered the receipt: only that saves it. What the receipt says of its own time
+    /// counts for nothing, since whoever has the key writes it.
+    ///
+    /// Call it on a revocation that the operator of the key signed, from [`SignedRevocation::verify`].
+    pub fn revokes(&self, kid: &KeyId, witnessed: Option<u64>) -> bool {
+        self.kid == *kid && witnessed.is_none_or(|time| time >= self.since)
+    }
+
     fn encode(&self) -> Vec<u8> {
         let reason = match self.reason {
             RevocationReason::Unspecified => 0,
@@ -291,8 +291,20 @@ impl OperatorStatement {
     }
 }
 
+/// `$fault` places an error in this kind of statement; `$can_be_by` says whether the statement can be by the key that
+/// its header names.
+impl StatementDigest {
+    /// Digest of the bytes of a signed statement (§8.1), before anything of it is read.
+    pub fn of(signed_statement: &[u8]) -> Self {
+        Self(sha256(&[
+            b"proofmark/receipt/1/statement\n",
+            signed_statement,
+        ]))
+    }
+}
+
 macro_rules! signed_statement {
-    ($(#[$doc:meta])* $name:ident, $statement:ident, $typ:expr) => {
+    ($(#[$doc:meta])* $name:ident, $statement:ident, $typ:expr, $fault:path, $can_be_by:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name {
@@ -311,19 +323,23 @@ macro_rules! signed_statement {
             pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
                 if bytes.len() > STATEMENT_MAX_BYTES {
                     return Err(ReceiptError::TooLarge {
-                        what: "statement",
+                        what: "bytes of a statement",
                         limit: STATEMENT_MAX_BYTES,
                         got: bytes.len(),
                     });
                 }
-                let sign1 = cose::decode(bytes, $typ).map_err(ReceiptError::in_statement)?;
-                let statement = $statement::decode(&sign1.payload).map_err(ReceiptError::in_statement)?;
+                let sign1 = cose::decode(bytes, $typ).map_err($fault)?;
+                let statement = $statement::decode(&sign1.payload).map_err($fault)?;
+                let can_be_by: fn(&$statement, &KeyId) -> bool = $can_be_by;
+                if !can_be_by(&statement, &sign1.kid) {
+                    return Err($fault(ReceiptError::KidMismatch));
+                }
                 Ok(Self { bytes: bytes.to_vec(), sign1, statement })
             }
 
             /// The statement, if the operator key signed it.
             pub fn verify(&self, operator: &PublicKey) -> Result<&$statement, ReceiptError> {
-                self.sign1.verify(operator).map_err(ReceiptError::in_statement)?;
+                self.sign1.verify(operator).map_err($fault)?;
                 Ok(&self.statement)
             }
 
@@ -344,7 +360,7 @@ macro_rules! signed_statement {
 
             /// Digest of the signed bytes (§8.1).
             pub fn digest(&self) -> StatementDigest {
-                StatementDigest(sha256(&[b"proofmark/receipt/1/statement\n", &self.bytes]))
+                StatementDigest::of(&self.bytes)
             }
         }
     };
@@ -354,103 +370,23 @@ signed_statement!(
     /// A signed key statement.
     SignedKeyStatement,
     KeyStatement,
-    Typ::KeyStatement
+    Typ::KeyStatement,
+    ReceiptError::in_statement,
+    |_, _| true
 );
 signed_statement!(
     /// A signed revocation.
     SignedRevocation,
     Revocation,
-    Typ::Revocation
+    Typ::Revocation,
+    ReceiptError::in_revocation,
+    |_, _| true
 );
 signed_statement!(
-    /// A signed operator statement.
+    /// A signed operator statement; it decodes only if the key that it names is the one in its header.
     SignedOperatorStatement,
     OperatorStatement,
-    Typ::Operator
+    Typ::Operator,
+    ReceiptError::in_statement,
+    |statement, kid| statement.key.kid() == *kid
 );
-
-/// What a registry leaf holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RegistryKind {
-    /// A signed operator statement.
-    Operator,
-    /// A signed key statement.
-    KeyStatement,
-    /// A signed revocation.
-    Revocation,
-    /// A kind of a later version; skipped.
-    Other(String),
-}
-
-/// One leaf of a registry log (§8.5).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryLeaf {
-    /// What it holds.
-    pub kind: RegistryKind,
-    /// The signed statement.
-    pub statement: Vec<u8>,
-}
-
-impl RegistryLeaf {
-    /// The leaf of an operator statement.
-    pub fn operator(statement: &SignedOperatorStatement) -> Self {
-        Self {
-            kind: RegistryKind::Operator,
-            statement: statement.as_bytes().to_vec(),
-        }
-    }
-
-    /// The leaf of a key statement.
-    pub fn key_statement(statement: &SignedKeyStatement) -> Self {
-        Self {
-            kind: RegistryKind::KeyStatement,
-            statement: statement.as_bytes().to_vec(),
-        }
-    }
-
-    /// The leaf of a revocation.
-    pub fn revocation(revocation: &SignedRevocation) -> Self {
-        Self {
-            kind: RegistryKind::Revocation,
-            statement: revocation.as_bytes().to_vec(),
-        }
-    }
-
-    /// The leaf's bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let kind = match &self.kind {
-            RegistryKind::Operator => "operator",
-            RegistryKind::KeyStatement => "key-statement",
-            RegistryKind::Revocation => "revocation",
-            RegistryKind::Other(kind) => kind,
-        };
-        let mut e = Encoder::new();
-        e.array(3)
-            .text(REGISTRY_MAGIC)
-            .text(kind)
-            .bytes(&self.statement);
-        e.into_bytes()
-    }
-
-    /// Decodes a leaf.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        let mut d = Decoder::new(bytes);
-        d.array_exact(3)?;
-        let magic = d.text()?;
-        if magic != REGISTRY_MAGIC {
-            return Err(ReceiptError::VersionUnknown { got: magic.into() });
-        }
-        let kind = match d.text()? {
-            "operator" => RegistryKind::Operator,
-            "key-statement" => RegistryKind::KeyStatement,
-            "revocation" => RegistryKind::Revocation,
-            other => RegistryKind::Other(other.into()),
-        };
-        let statement = d.bytes()?.to_vec();
-        d.finish()?;
-        Ok(Self { kind, statement })
-    }
-}
-
-#[cfg(test)]
-mod tests;

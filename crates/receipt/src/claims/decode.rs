@@ -21,7 +21,6 @@ struct Found {
     id: Option<ReceiptId>,
     issued_at: Option<u64>,
     nonce: Option<Vec<u8>>,
-    profile: bool,
     issuer: Option<Issuer>,
     previous: Option<(ReceiptId, ClaimsDigest)>,
     operation: Option<Operation>,
@@ -48,8 +47,10 @@ struct Found {
 }
 
 impl Claims {
-    /// Decodes the payload of a receipt. Unknown claims are kept in [`Claims::unknown`].
+    /// Decodes the payload of a receipt. Unknown claims are kept in [`Claims::unknown`]. The profile is read before
+    /// anything else, so that a payload of a later version is [`ReceiptError::VersionUnknown`] whatever is in it.
     pub fn decode(payload: &[u8]) -> Result<Self> {
+        check_profile(payload)?;
         let mut found = Found::default();
         let mut d = Decoder::new(payload);
         let mut map = d.map()?;
@@ -68,6 +69,33 @@ impl Claims {
             .map(|(position, _)| *position)
             .find(|p| *p < position::FIRST_NON_CRITICAL)
     }
+}
+
+fn check_profile(payload: &[u8]) -> Result<()> {
+    let mut d = Decoder::new(payload);
+    let mut map = d.map()?;
+    while let Some(label) = d.next_key(&mut map)? {
+        if position_of(label) != Some(position::PROFILE) {
+            d.item()?;
+            continue;
+        }
+        return match d.text()? {
+            PROFILE => Ok(()),
+            other => Err(ReceiptError::VersionUnknown {
+                got: other.to_string(),
+            }),
+        };
+    }
+    Err(ReceiptError::ClaimMissing {
+        position: position::PROFILE,
+    })
+}
+
+/// A claim of a later version: its shape is that of every private claim, its value may be anything.
+fn unknown<'a>(d: &mut Decoder<'a>, position: u8) -> Result<&'a [u8]> {
+    let mut inside = d.clone();
+    provenance(&mut inside, position, &Provenance::ALL)?;
+    d.item()
 }
 
 fn provenance(d: &mut Decoder<'_>, position: u8, allowed: &[Provenance]) -> Result<Provenance> {
@@ -96,14 +124,6 @@ fn tokens(d: &mut Decoder<'_>) -> Result<TokenTree> {
         count: d.uint()?,
         root: Root(d.array_of()?),
     })
-}
-
-fn list<'a, T>(
-    d: &mut Decoder<'a>,
-    mut read: impl FnMut(&mut Decoder<'a>) -> Result<T>,
-) -> Result<Vec<T>> {
-    let len = d.array()?;
-    (0..len).map(|_| read(d)).collect()
 }
 
 fn text(d: &mut Decoder<'_>) -> Result<String> {
@@ -163,8 +183,8 @@ fn relayed(d: &mut Decoder<'_>) -> Result<Relayed> {
             0 => upstream = Some(text(d)?),
             1 => host = Some(text(d)?),
             2 => forwarded = Some(body(d)?),
-            3 => adjustments = Some(list(d, adjustment)?),
-            4 => attempts = Some(list(d, attempt)?),
+            3 => adjustments = Some(d.list(adjustment)?),
+            4 => attempts = Some(d.list(attempt)?),
             5 => {
                 d.array_exact(2)?;
                 tls = Some(TlsFacts {
@@ -227,7 +247,7 @@ fn executed(d: &mut Decoder<'_>) -> Result<Executed> {
             2 => engine = Some(d.array_of()?),
             3 => prompt = Some(Commitment(d.array_of()?)),
             4 => input = Some(tokens(d)?),
-            5 => parameters = Some(list(d, parameter)?),
+            5 => parameters = Some(d.list(parameter)?),
             6 => {
                 d.array_exact(2)?;
                 let value = d.uint()?;
@@ -357,7 +377,8 @@ fn pair_map(d: &mut Decoder<'_>) -> Result<(u64, u64)> {
 impl Found {
     fn read(&mut self, d: &mut Decoder<'_>, position: u8) -> Result<()> {
         match position {
-            position::PROFILE => self.read_profile(d)?,
+            // Compared by `check_profile`.
+            position::PROFILE => d.text().map(|_| ())?,
             position::ID => self.id = Some(ReceiptId::from_bytes(d.array_of()?)?),
             position::ISSUED_AT => self.issued_at = Some(d.uint()?),
             position::NONCE => {
@@ -371,19 +392,9 @@ impl Found {
             position::ISSUER..=position::EXECUTED => self.read_request(d, position)?,
             position::OUTPUT..=position::STREAM => self.read_answer(d, position)?,
             position::POLICY..=position::RETENTION => self.read_operator(d, position)?,
-            _ => self.unknown.push((position, d.item()?.to_vec())),
-        }
-        Ok(())
-    }
-
-    fn read_profile(&mut self, d: &mut Decoder<'_>) -> Result<()> {
-        match d.text()? {
-            PROFILE => self.profile = true,
-            other => {
-                return Err(ReceiptError::VersionUnknown {
-                    got: other.to_string(),
-                });
-            }
+            _ => self
+                .unknown
+                .push((position, unknown(d, position)?.to_vec())),
         }
         Ok(())
     }
@@ -421,7 +432,7 @@ impl Found {
             position::RECEIVED => self.received = Some(body(d)?),
             position::ATTACHMENTS => {
                 let error = d.malformed("at least one attachment");
-                self.attachments = list(d, attachment)?;
+                self.attachments = d.list(attachment)?;
                 if self.attachments.is_empty() {
                     return Err(error);
                 }
@@ -443,8 +454,8 @@ impl Found {
         };
         let provenance = provenance(d, position, allowed)?;
         match position {
-            position::OUTPUT => self.output = Some(list(d, choice)?),
-            position::FINISH => self.finish = Some((provenance, list(d, finish)?)),
+            position::OUTPUT => self.output = Some(d.list(choice)?),
+            position::FINISH => self.finish = Some((provenance, d.list(finish)?)),
             position::OUTCOME => self.outcome = Some(outcome(d)?),
             position::USAGE => {
                 let (input_tokens, output_tokens) = pair_map(d)?;
@@ -510,9 +521,10 @@ impl Found {
                 });
             }
             _ => {
+                let error = d.malformed("a kind of store");
                 let (stored, until) = pair_map(d)?;
                 if stored > 1 {
-                    return Err(d.malformed("a kind of store"));
+                    return Err(error);
                 }
                 self.retention = Some(Retention {
                     stored: stored == 1,
@@ -535,7 +547,10 @@ impl Found {
                 Ok(Execution::Executed(executed))
             }
             (None, None) => Err(missing(position::RELAYED)),
-            _ => Err(ReceiptError::Inconsistent {
+            (None, Some(_)) => Err(ReceiptError::Inconsistent {
+                what: "what was asked of a provider, and executed",
+            }),
+            (Some(_), Some(_)) => Err(ReceiptError::Inconsistent {
                 what: "relayed and executed at once",
             }),
         }
@@ -543,9 +558,6 @@ impl Found {
 
     fn assemble(mut self) -> Result<Claims> {
         let missing = |position| ReceiptError::ClaimMissing { position };
-        if !self.profile {
-            return Err(missing(position::PROFILE));
-        }
         let execution = self.execution()?;
         let claims = Claims {
             id: self.id.ok_or(missing(position::ID))?,
@@ -574,40 +586,5 @@ impl Found {
         };
         claims.check_consistency()?;
         Ok(claims)
-    }
-}
-
-impl Claims {
-    fn check_consistency(&self) -> Result<()> {
-        let kind = match self.execution {
-            Execution::Relayed { .. } => 1,
-            Execution::Executed(_) => 2,
-        };
-        let rules = [
-            (
-                self.log.kind == kind,
-                "the log kind is not that of the execution",
-            ),
-            (
-                self.stream.is_none() || self.operation.stream,
-                "a stream chain without a stream",
-            ),
-            (
-                self.finish
-                    .as_ref()
-                    .is_none_or(|(p, _)| kind == 2 || *p == Provenance::Provider),
-                "a relay observes no finish reason",
-            ),
-            (
-                self.usage
-                    .as_ref()
-                    .is_none_or(|(p, _)| kind == 2 || *p == Provenance::Provider),
-                "a relay observes no usage",
-            ),
-        ];
-        match rules.iter().find(|(holds, _)| !holds) {
-            None => Ok(()),
-            Some((_, what)) => Err(ReceiptError::Inconsistent { what }),
-        }
     }
 }

@@ -51,7 +51,7 @@ impl Claims {
         Self::digest_of(self.values().iter())
     }
 
-    pub(super) fn digest_of<'a>(values: impl Iterator<Item = (u8, &'a [u8])>) -> ClaimsDigest {
+    pub(crate) fn digest_of<'a>(values: impl Iterator<Item = (u8, &'a [u8])>) -> ClaimsDigest {
         let levels = levels(values);
         ClaimsDigest(
             levels

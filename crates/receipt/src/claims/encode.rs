@@ -10,6 +10,9 @@ use super::{PROFILE, label, position};
 use crate::cbor::Encoder;
 
 impl Provenance {
+    pub(super) const ALL: [Self; 4] =
+        [Self::Observed, Self::Caller, Self::Provider, Self::Operator];
+
     pub(super) fn id(self) -> u64 {
         match self {
             Self::Observed => 0,
@@ -46,7 +49,7 @@ impl AdjustmentKind {
 }
 
 /// The canonical values of the claims that are there, by position.
-pub(super) struct Values {
+pub(crate) struct Values {
     values: Vec<(u8, Vec<u8>)>,
 }
 
@@ -77,14 +80,14 @@ impl Values {
     }
 
     /// Sorted by position.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
         self.values
             .iter()
             .map(|(position, value)| (*position, value.as_slice()))
     }
 
     /// The payload map.
-    pub(super) fn payload(&self) -> Vec<u8> {
+    pub(crate) fn payload(&self) -> Vec<u8> {
         let mut e = Encoder::new();
         e.map(self.values.len());
         // Canonical order of the labels: 6, 7, 10, 265, then the private ones by position.
@@ -219,7 +222,7 @@ fn choice(e: &mut Encoder, choice: &Choice) {
 
 impl Claims {
     /// Canonical values by position.
-    pub(super) fn values(&self) -> Values {
+    pub(crate) fn values(&self) -> Values {
         use Provenance::Observed;
         let mut v = Values {
             values: Vec::with_capacity(24),
@@ -273,7 +276,7 @@ impl Claims {
     }
 
     fn put_operator(&self, v: &mut Values) {
-        use Provenance::{Caller, Observed, Operator};
+        use Provenance::{Observed, Operator};
         v.put_some(position::COST, Operator, self.cost.as_ref(), |e, cost| {
             e.array(2).text(&cost.currency).uint(cost.amount_nano);
         });
@@ -313,20 +316,12 @@ impl Claims {
                 .uint(self.log.value_class.into());
         });
         if let Some((provenance, audit)) = self.audit {
-            v.put_as(
-                position::AUDIT,
-                if provenance == Caller {
-                    Caller
-                } else {
-                    Operator
-                },
-                |e| {
-                    e.uint(match audit {
-                        Audit::Given => 1,
-                        Audit::Refused => 2,
-                    });
-                },
-            );
+            v.put_as(position::AUDIT, provenance, |e| {
+                e.uint(match audit {
+                    Audit::Given => 1,
+                    Audit::Refused => 2,
+                });
+            });
         }
         v.put_some(
             position::TOKEN_COMMITMENT,

@@ -1,5 +1,6 @@
 //! The claims of a receipt (specs/01-receipt.md §4), their canonical encoding and their digest.
 
+mod consistency;
 mod decode;
 mod digest;
 mod encode;

@@ -267,7 +267,7 @@ pub struct TokenTree {
 }
 
 /// One choice of an answer (§4.8).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     /// Its index.
     pub index: u32,
