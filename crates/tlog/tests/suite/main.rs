@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod checkpoints;
+mod codes;
 mod differential;
 mod merkle;
 mod naive;
