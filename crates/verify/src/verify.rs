@@ -6,7 +6,8 @@ use proofmark_receipt::{
 
 use crate::check::{
     Cause, IssuerChecked, Logged, Subject, accepted, check_answer, check_countersignatures,
-    check_evidence, check_issuer, check_log, check_question, check_revocation, not_claimed,
+    check_evidence, check_issuer, check_log, check_question, check_registry_proof,
+    check_revocation, not_claimed,
 };
 use crate::report::{Accepted, Grade, Report, Row, RowName, State, Verdict};
 use crate::{Required, Requirement, Roots};
@@ -131,7 +132,15 @@ impl<'e> Examination<'e> {
             Ok((rooted, operator_key)) => {
                 let operator = rooted.operator();
                 let text = format!("signed by node {} of {operator}", issuer.statement.node);
-                self.rows.push(accepted(RowName::Issuer, text));
+                let registered = check_registry_proof(bundle, &issuer.statement, operator, roots);
+                self.rows.push(match registered {
+                    Ok(Some(index)) => accepted(
+                        RowName::Issuer,
+                        format!("{text}, whose key is entry {index} of its registry"),
+                    ),
+                    Ok(None) => accepted(RowName::Issuer, text),
+                    Err(cause) => cause.into_row(RowName::Issuer),
+                });
                 let (log_row, logged) =
                     check_log(bundle, self.claims, &issuer.statement, operator, roots, now);
                 let witnessed = logged

@@ -5,7 +5,7 @@ mod common;
 use common::{ANSWER, NOW, QUESTION, World, key_statement, report};
 use proofmark_receipt::{
     Bundle, Countersignature, Evidence, EvidenceState, KeyId, RegistryLeaf, Revocation,
-    RevocationReason, SignedKeyStatement, SignedReceipt, SignedRevocation, Suite,
+    RevocationReason, SignedKeyStatement, SignedReceipt, SignedRevocation, StatementDigest, Suite,
 };
 use proofmark_verify::{Presented, Report, Requirement, Roots, RowName, State, Verdict, verify};
 
@@ -144,8 +144,18 @@ fn statement_checks_each_have_their_code() {
     bundle.key_statement = Some(other.unwrap().as_bytes().to_vec());
     assert_eq!(rejected(&bundle), Some("receipt.statement.digest-mismatch"));
 
-    bundle.key_statement = Some(b"junk".to_vec());
+    let junk = b"junk".to_vec();
+    let mut bundle =
+        world.with_claims(|claims| claims.issuer.statement = StatementDigest::of(&junk));
+    bundle.key_statement = Some(junk);
     assert_eq!(rejected(&bundle), Some("receipt.statement.malformed"));
+
+    let mut bundle = world.bundle();
+    bundle.registry_proof = bundle.log_proof.clone();
+    assert_eq!(
+        report(&bundle, &world.roots(), "").verdict().exit_code(),
+        10
+    );
 
     for issued_at in [NOW - 1_001, NOW + 1_000_001] {
         let bundle = world.with_claims(|claims| claims.issued_at = issued_at);
@@ -535,10 +545,7 @@ fn evidence_must_be_about_this_receipt() {
 
 #[test]
 fn mandatory_suites_cannot_be_stripped() {
-    let mut world = World::new(1);
-    let mut said = world.statement.unverified().clone();
-    said.mandatory_suites = vec![Suite::MlDsa65];
-    world.statement = SignedKeyStatement::sign(said, &world.operator).unwrap();
+    let world = World::with_statement(1, |said| said.mandatory_suites = vec![Suite::MlDsa65]);
     let mut bundle = world.bundle();
     assert_eq!(
         code(&report(&bundle, &world.roots(), "")),
@@ -562,12 +569,12 @@ fn mandatory_suites_cannot_be_stripped() {
 #[test]
 fn unknown_critical_claims_are_never_passed_over() {
     let world = World::new(1);
-    let critical = world.with_claims(|claims| claims.unknown = vec![(30, vec![0x01])]);
+    let critical = world.with_claims(|claims| claims.unknown = vec![(30, vec![0x82, 0x00, 0x01])]);
     assert_eq!(
         code(&report(&critical, &world.roots(), "")),
         (12, Some("receipt.claim.unknown-critical"))
     );
-    let harmless = world.with_claims(|claims| claims.unknown = vec![(50, vec![0x01])]);
+    let harmless = world.with_claims(|claims| claims.unknown = vec![(50, vec![0x82, 0x00, 0x01])]);
     assert_eq!(code(&report(&harmless, &world.roots(), "")), (0, None));
 }
 

@@ -2,6 +2,7 @@
 
 use proofmark_receipt::{
     Bundle, KeyStatement, PublicKey, SignatureChecked, SignedKeyStatement, SignedReceipt,
+    StatementDigest,
 };
 
 use super::Cause;
@@ -41,14 +42,14 @@ pub(crate) fn check_issuer(
             "the bundle has no key statement for the key that signed",
         )
     })?;
-    let statement = SignedKeyStatement::decode(bytes)?;
     let claims = receipt.claims();
-    if statement.digest() != claims.issuer.statement {
+    if StatementDigest::of(bytes) != claims.issuer.statement {
         return Err(Cause::rejected(
             "receipt.statement.digest-mismatch",
             "the key statement is not the one that the receipt names",
         ));
     }
+    let statement = SignedKeyStatement::decode(bytes)?;
     let said = statement.unverified();
     let key = said
         .keys

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proofmark_receipt::{Bundle, Claims, KeyStatement, ReceiptLeaf};
+use proofmark_receipt::{Bundle, Claims, KeyStatement, ReceiptLeaf, RegistryKind, RegistryLeaf};
 use proofmark_tlog::{
     Hash, TlogProof, VerifiedCheckpoint, VerifierKey, leaf_hash, open_checkpoint, open_promise,
     verify_cosignature, verify_tlog_proof,
@@ -111,6 +111,33 @@ fn logged(
             witnessed: quorum(root, roots, times),
         },
     ))
+}
+
+/// Where the key statement stands in the registry log, if the bundle has a proof of it and the log is rooted.
+pub(crate) fn check_registry_proof(
+    bundle: &Bundle,
+    statement: &KeyStatement,
+    operator: &str,
+    roots: &Roots,
+) -> Result<Option<u64>, Cause> {
+    let root = roots
+        .log(&statement.registry_log, LogKind::Registry)
+        .filter(|root| root.operator == operator);
+    let (Some(proof), Some(signed), Some(key)) = (
+        &bundle.registry_proof,
+        &bundle.key_statement,
+        root.and_then(LogRoot::verifier_key),
+    ) else {
+        return Ok(None);
+    };
+    let leaf = RegistryLeaf {
+        kind: RegistryKind::KeyStatement,
+        statement: signed.clone(),
+    };
+    let included = TlogProof::parse(proof)
+        .and_then(|proof| verify_tlog_proof(&leaf_hash(&leaf.encode()), &proof, &key, &[]))
+        .map_err(|error| log_cause(error.code(), error.kind(), error.to_string()))?;
+    Ok(Some(included.index()))
 }
 
 /// When the log owes an entry, if it promised one.

@@ -9,7 +9,9 @@ mod revocation;
 pub(crate) use content::{check_answer, check_question};
 pub(crate) use evidence::{check_countersignatures, check_evidence};
 pub(crate) use issuer::{IssuerChecked, IssuerRooted, check_issuer};
-pub(crate) use log::{Logged, WitnessedAt, check_log, open_witnessed_checkpoint};
+pub(crate) use log::{
+    Logged, WitnessedAt, check_log, check_registry_proof, open_witnessed_checkpoint,
+};
 pub(crate) use revocation::{Subject, check_revocation};
 
 use crate::report::{Row, RowName, State};

@@ -1,6 +1,10 @@
 //! A small world for the tests: an operator with a node and two logs, witnesses, and bundles of any kind.
 //! All keys are deterministic.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that can't be made fails its test"
+)]
 #![expect(dead_code, reason = "each test file uses its own part of the fixture")]
 
 use proofmark_receipt::{
@@ -81,6 +85,16 @@ impl World {
             registry,
             secret,
         }
+    }
+
+    /// The world with another key statement, as a leaf of its registry too.
+    pub(crate) fn with_statement(seed: u8, change: impl FnOnce(&mut KeyStatement)) -> Self {
+        let mut world = Self::new(seed);
+        let mut said = world.statement.unverified().clone();
+        change(&mut said);
+        world.statement = SignedKeyStatement::sign(said, &world.operator).unwrap();
+        world.registry[1] = RegistryLeaf::key_statement(&world.statement).encode();
+        world
     }
 
     /// Roots that believe this world: 3 of 4 witnesses, one of which may be dishonest.
@@ -241,6 +255,7 @@ impl World {
             receipt: receipt.as_bytes().to_vec(),
             key_statement: Some(self.statement.as_bytes().to_vec()),
             log_proof: Some(proof.encode().into_bytes()),
+            registry_proof: Some(self.registry_proof().into_bytes()),
             snapshot: Some(self.snapshot(witnesses)),
             promise: Some(self.promise(leaf).into_bytes()),
             ..Bundle::default()
@@ -250,6 +265,19 @@ impl World {
     /// The usual bundle: three witnesses.
     pub(crate) fn bundle(&self) -> Bundle {
         self.bundle_of(self.claims(), 3)
+    }
+
+    /// Proof of the key statement's leaf in the registry log.
+    pub(crate) fn registry_proof(&self) -> String {
+        let leaves: Vec<Hash> = self.registry.iter().map(|leaf| leaf_hash(leaf)).collect();
+        let note = self.checkpoint(&self.registry_log, &leaves, 0);
+        TlogProof::new(
+            1,
+            path(&leaves, 1),
+            proofmark_tlog::Note::parse(note.as_bytes()).unwrap(),
+        )
+        .unwrap()
+        .encode()
     }
 
     pub(crate) fn snapshot(&self, witnesses: usize) -> Snapshot {
