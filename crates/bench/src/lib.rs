@@ -1,1 +1,26 @@
-//! Under construction.
+//! The benchmarks behind docs/performance.md: `proofmark bench gateway` and `proofmark bench log`.
+//!
+//! The gateway is measured as users run it: the real `proofmark serve` in a process of its own. Load generator and mock upstream
+//! run beside it on the same machine, as TensorZero's published benchmark does, so every figure holds with all three competing
+//! for the same cores. Added latency is the difference between the same percentile with and without the gateway in between, both
+//! measured in turn in the same run. Latency counts from the moment at which a request was due, not from when the generator got
+//! around to sending it, so a stall is not hidden (no coordinated omission).
+//!
+//! Out of scope: verdicts. A table shows the target beside what was measured, with its spread over the rounds.
+
+mod error;
+mod gateway;
+mod load;
+
+mod machine;
+mod pace;
+mod process;
+mod receipt;
+mod streams;
+mod table;
+
+pub use error::BenchError;
+pub use gateway::{GatewayBench, bench_gateway};
+
+pub use machine::Machine;
+pub use table::{Figure, Table};

@@ -1,0 +1,111 @@
+//! The server under test: the real command in a process of its own.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::BenchError;
+
+/// A running `proofmark serve`, killed on drop.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+    output: PathBuf,
+}
+
+impl Server {
+    /// Starts `binary serve` with its data in `dir`, in front of `upstream`.
+    pub(crate) fn start(
+        binary: &Path,
+        dir: &Path,
+        upstream: &str,
+        durability: &str,
+    ) -> Result<Self, BenchError> {
+        fs::create_dir_all(dir).map_err(BenchError::io("creating the data directory"))?;
+        let address = free_address()?;
+        let config = dir.join("bench.toml");
+        let text = format!(
+            "listen = \"{address}\"\ndata = {:?}\n\n[receipts]\ndurability = \"{durability}\"\n\n[logging]\nlevel = \"warn\"\n\n\
+             [limits]\nmax_in_flight = 8192\nmax_streams = 8192\n\n[[upstream]]\nname = \"mock\"\nbase_url = \"{upstream}\"\n",
+            dir.join("data")
+        );
+        fs::write(&config, text).map_err(BenchError::io("writing the configuration"))?;
+        let output = dir.join("serve.log");
+        let log = File::create(&output).map_err(BenchError::io("creating the server's log"))?;
+        let errors = log
+            .try_clone()
+            .map_err(BenchError::io("creating the server's log"))?;
+        let child = Command::new(binary)
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .map_err(BenchError::io("starting the server"))?;
+        Ok(Self {
+            child,
+            address,
+            output,
+        })
+    }
+
+    /// Waits until it answers.
+    pub(crate) async fn wait_until_up(&self) -> Result<(), BenchError> {
+        const WAIT_S: u64 = 30;
+        for _ in 0..WAIT_S * 20 {
+            if tokio::net::TcpStream::connect(self.address).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(BenchError::NotUp {
+            waited_s: WAIT_S,
+            log: self.output.display().to_string(),
+        })
+    }
+
+    /// Base URL for clients.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Resident memory now, MiB.
+    pub(crate) fn resident_mib(&self) -> f64 {
+        self.status_kib("VmRSS:") / 1024.0
+    }
+
+    /// Largest resident memory so far, MiB.
+    pub(crate) fn peak_mib(&self) -> f64 {
+        self.status_kib("VmHWM:") / 1024.0
+    }
+
+    fn status_kib(&self, key: &str) -> f64 {
+        fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .ok()
+            .and_then(|status| {
+                let line = status.lines().find(|line| line.starts_with(key))?;
+                line.split_whitespace().nth(1)?.parse::<f64>().ok()
+            })
+            .unwrap_or(f64::NAN)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_address() -> Result<SocketAddr, BenchError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .map_err(BenchError::io("finding a free port"))?;
+    listener
+        .local_addr()
+        .map_err(BenchError::io("finding a free port"))
+}
