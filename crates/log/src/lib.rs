@@ -1,1 +1,45 @@
-//! Under construction.
+//! The log service of spec 02 (`specs/02-log.md`).
+//!
+//! A **log** is an append-only list of leaves with one sequencer, whose size and root it signs in checkpoints. Records
+//! go into a [journal](LogConfig) with group commit; from there they are integrated into a tree of C2SP tiles, and a
+//! checkpoint of it is signed, cosigned by witnesses, and published.
+//!
+//! Trust: tiles are trusted by nobody. The journal and the state database are trusted not to be rolled back, else the
+//! log could sign two histories; witnesses would see it. Who reads the journal reads payloads and secrets.
+//!
+//! It does not show that what a leaf commits to is true, and by itself not that a log shows everyone the same:
+//! verification is in `proofmark-tlog` and `proofmark-verify`, and takes witnesses.
+
+mod clock;
+mod config;
+mod core;
+mod cosign;
+mod disk;
+mod error;
+mod journal;
+mod log;
+mod published;
+mod record;
+mod scan;
+mod serve;
+mod state;
+mod stats;
+mod storage;
+mod tiles;
+
+pub use clock::{Clock, SystemClock};
+pub use config::LogConfig;
+pub use cosign::{CheckpointCosigner, ConsistencySource, CosignFuture, WitnessCosignature};
+pub use error::{LogError, RecordField, Setting};
+pub use journal::{JournalError, RecordFault};
+pub use log::Log;
+pub use published::PublishedCheckpoint;
+pub use record::{
+    Appended, Durability, Erasure, MAX_META_BYTES, MAX_PAYLOAD_BYTES, Record, RecordKey,
+    RecordSecret, StoredRecord,
+};
+pub use scan::{Direction, Listed, MAX_PAGE_RECORDS, Scan, ScanPage};
+pub use serve::{serve, serve_storage};
+pub use state::StateError;
+pub use stats::LogStats;
+pub use storage::{DirectoryStorage, ObjectName, Storage, StorageError};

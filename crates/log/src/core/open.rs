@@ -1,0 +1,254 @@
+//! Opening a log: lock, state, journal, edge of the tree, and catching up with the journal.
+
+use std::{
+    path::Path,
+    sync::{Arc, Condvar, Mutex, atomic::AtomicU64},
+};
+
+use bytes::Bytes;
+use proofmark_tlog::{
+    Checkpoint, EMPTY_ROOT, Frontier, Origin, VerifiedCheckpoint, VerifierKey, leaf_hash,
+    open_checkpoint, sign_checkpoint,
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    config::LogConfig,
+    core::{
+        Core, Integrator, Limits, Progress, Queue, Writer,
+        integrator::{Leaf, Tree, is_full_step},
+        publish::remove_filled,
+    },
+    disk::{DirectoryLock, Disk, OpenMode},
+    error::{LogError, io_error},
+    journal::{JournalIdentity, JournalOptions, JournalWriter},
+    published::PublishedCheckpoint,
+    state::{LogState, State, StateError},
+    storage::{DirectoryStorage, ObjectName, Storage},
+    tiles::Edge,
+};
+
+/// Names in the data directory.
+pub(crate) const LOCK_FILE: &str = "lock";
+pub(crate) const STATE_FILE: &str = "state.redb";
+pub(crate) const JOURNAL_DIR: &str = "journal";
+pub(crate) const PUBLIC_DIR: &str = "public";
+pub(crate) const STAGING_DIR: &str = "staging";
+
+/// A log that is open and caught up, its steps not running yet.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) core: Arc<Core>,
+    pub(crate) writer: Writer,
+    pub(crate) integrator: Integrator,
+}
+
+/// Opens the log in a directory, or makes it.
+pub(crate) fn open(disk: Arc<dyn Disk>, config: &LogConfig) -> Result<Opened, LogError> {
+    config.check()?;
+    let origin = Origin::of_key(config.signer.name()).map_err(LogError::Origin)?;
+    let dir = &config.dir;
+    disk.create_dir_all(dir).map_err(io_error("make", dir))?;
+    let lock = lock(&*disk, dir)?;
+    let storage = DirectoryStorage::on(
+        Arc::clone(&disk),
+        dir.join(PUBLIC_DIR),
+        dir.join(STAGING_DIR),
+    );
+    storage
+        .prepare()
+        .map_err(io_error("prepare", dir.join(PUBLIC_DIR)))?;
+    let storage: Arc<dyn Storage> = Arc::new(storage);
+    let (state, stored) = open_state(&*disk, config, &origin)?;
+    let published = check_published(&*storage, config.signer.vkey(), &stored.frontier)?;
+
+    let now_ms = config.clock.unix_ms();
+    let age = u64::try_from(config.segment_max_age.as_millis()).unwrap_or(u64::MAX);
+    let (journal, catalog, recovered) = JournalWriter::open(
+        Arc::clone(&disk),
+        dir.join(JOURNAL_DIR),
+        journal_identity(config.signer.vkey()),
+        JournalOptions {
+            segment_bytes: config.segment_bytes,
+            segment_max_age_ms: age,
+        },
+        (stored.journal_start, stored.frontier.size()),
+        now_ms,
+    )?;
+    if recovered.torn {
+        tracing::warn!(%origin, size = recovered.size, "cut off records that a crash left unfinished");
+    }
+    let checkpoint = open_checkpoint(&stored.checkpoint, config.signer.vkey())?;
+    let tree = Tree {
+        edge: Edge::load(&stored.frontier, &*storage)?,
+        checkpoint,
+        cleaned_size: stored.previous_size,
+    };
+    let published = published
+        .filter(|published| published.size() == stored.frontier.size())
+        .map(|checkpoint| Arc::new(PublishedCheckpoint::new(checkpoint, now_ms)));
+    let core = Arc::new(Core {
+        signer: Arc::clone(&config.signer),
+        origin,
+        clock: Arc::clone(&config.clock),
+        limits: Limits {
+            max_payload_bytes: config.max_payload_bytes,
+            promise_delay_ms: u64::try_from(config.promise_max_delay.as_millis())
+                .unwrap_or(u64::MAX),
+        },
+        state,
+        catalog,
+        storage,
+        queue: Mutex::new(Queue::new(recovered.size, recovered.last_ms)),
+        to_write: Condvar::new(),
+        to_integrate: Condvar::new(),
+        to_end: Condvar::new(),
+        progress: watch::Sender::new(Progress {
+            durable: recovered.size,
+            ..Progress::default()
+        }),
+        published: watch::Sender::new(published),
+        room_bytes: Arc::new(Semaphore::new(config.queue_bytes)),
+        room_records: Arc::new(Semaphore::new(config.queue_records)),
+        last_sync_us: AtomicU64::new(0),
+        _lock: lock,
+    });
+    let mut integrator = Integrator {
+        core: Arc::clone(&core),
+        tree,
+    };
+    remove_filled(&core, stored.previous_size, integrator.tree.size())?;
+    integrator.tree.cleaned_size = integrator.tree.size();
+    integrator.catch_up(recovered.size)?;
+    Ok(Opened {
+        writer: Writer::new(Arc::clone(&core), journal),
+        integrator,
+        core,
+    })
+}
+
+/// Locks a data directory.
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<DirectoryLock, LogError> {
+    let path = dir.join(LOCK_FILE);
+    match disk.lock(&path) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(LogError::Locked { path }),
+        Err(source) => Err(io_error("lock", path)(source)),
+    }
+}
+
+/// What binds journal segments to a log.
+pub(crate) fn journal_identity(vkey: &VerifierKey) -> JournalIdentity {
+    Sha256::digest(vkey.to_string()).into()
+}
+
+fn open_state(
+    disk: &dyn Disk,
+    config: &LogConfig,
+    origin: &Origin,
+) -> Result<(State, LogState), LogError> {
+    let path = config.dir.join(STATE_FILE);
+    let file = disk
+        .open(&path, OpenMode::WriteOrCreate)
+        .map_err(io_error("open", &path))?;
+    disk.sync_dir(&config.dir)
+        .map_err(io_error("sync", &config.dir))?;
+    let state = State::open(file, config.state_cache_bytes)?;
+    let vkey = config.signer.vkey();
+    let stored = match state.load()? {
+        Some(stored) => stored,
+        None => {
+            let checkpoint = Checkpoint {
+                origin: origin.clone(),
+                size: 0,
+                root: EMPTY_ROOT,
+            };
+            let new = LogState {
+                vkey: vkey.to_string(),
+                checkpoint: sign_checkpoint(&checkpoint, &config.signer)?.to_bytes(),
+                frontier: Frontier::new(),
+                previous_size: 0,
+                journal_start: 0,
+            };
+            state.create(&new)?;
+            new
+        }
+    };
+    let got = VerifierKey::parse(&stored.vkey).map_err(|_| StateError::Row { row: "vkey" })?;
+    if got != *vkey {
+        return Err(LogError::OtherLog {
+            expected: Box::new(vkey.clone()),
+            got: Box::new(got),
+        });
+    }
+    Ok((state, stored))
+}
+
+/// Opens the published checkpoint and refuses to go on from a state that is older.
+fn check_published(
+    storage: &dyn Storage,
+    vkey: &VerifierKey,
+    frontier: &Frontier,
+) -> Result<Option<VerifiedCheckpoint>, LogError> {
+    let Some(bytes) = storage.read(&ObjectName::Checkpoint)? else {
+        return Ok(None);
+    };
+    let checkpoint = match open_checkpoint(&bytes, vkey) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => {
+            tracing::warn!(
+                code = error.code(),
+                "the published checkpoint cannot be read; it is published anew"
+            );
+            return Ok(None);
+        }
+    };
+    let (published, integrated) = (checkpoint.size(), frontier.size());
+    if published > integrated {
+        return Err(LogError::RolledBack {
+            published,
+            integrated,
+        });
+    }
+    if published == integrated && *checkpoint.root() != frontier.root() {
+        return Err(LogError::Forked { size: published });
+    }
+    Ok(Some(checkpoint))
+}
+
+impl Integrator {
+    /// Integrates the records that the journal has and the state has not.
+    fn catch_up(&mut self, size: u64) -> Result<(), LogError> {
+        let from = self.tree.size();
+        if from == size {
+            return Ok(());
+        }
+        tracing::info!(origin = %self.core.origin, from, size, "catching up with the journal");
+        let core = Arc::clone(&self.core);
+        let mut leaves = Vec::new();
+        let mut bytes = 0;
+        core.catalog.replay(from, size, |record| {
+            let entry = Bytes::copy_from_slice(record.header.entry(record.bytes));
+            bytes += entry.len();
+            leaves.push(Leaf {
+                key: record.header.key,
+                hash: leaf_hash(&entry),
+                entry,
+                meta: Bytes::copy_from_slice(record.header.meta(record.bytes)),
+                offset: record.offset,
+            });
+            if is_full_step(leaves.len(), bytes) {
+                self.tree.extend(&core, &leaves)?;
+                leaves.clear();
+                bytes = 0;
+            }
+            Ok::<_, LogError>(())
+        })?;
+        if leaves.is_empty() {
+            Ok(())
+        } else {
+            self.tree.extend(&core, &leaves)
+        }
+    }
+}

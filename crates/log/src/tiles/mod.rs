@@ -1,0 +1,10 @@
+//! Between the tree and its storage: growing the right edge, reading tiles back, proofs.
+
+mod edge;
+mod read;
+
+pub(crate) use edge::{Edge, filled_between};
+pub(crate) use read::{consistency_proof, inclusion_proof, read_entries};
+
+#[cfg(test)]
+mod tests;
