@@ -1,12 +1,6 @@
 //! A small world for the tests: an operator with a node and two logs, witnesses, and bundles of any kind.
 //! All keys are deterministic.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a fixture that can't be made fails its test"
-)]
-#![expect(dead_code, reason = "each test file uses its own part of the fixture")]
-
 use proofmark_receipt::{
     Bundle, Choice, Claims, DisclosedValues, Disclosure, Execution, Issuer, KeyStatement, LogClaim,
     Operation, Outcome, Provenance, Provider, ReceiptId, ReceiptLeaf, ReceiptSecret, RegistryLeaf,

@@ -1,8 +1,6 @@
 //! Whatever the bytes, there is a report, and it is not green.
 
-mod common;
-
-use common::{NOW, World};
+use crate::world::{NOW, World};
 use proofmark_verify::{Presented, Requirement, verify};
 use proptest::prelude::{any, prop_assert, prop_assert_ne, proptest};
 

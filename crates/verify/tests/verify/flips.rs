@@ -1,16 +1,8 @@
 //! Any single-bit change of a bundle is rejected, or lies in one of the ranges listed here with its reason.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a fixture that can't be made fails its test"
-)]
-
-mod common;
-
 use std::ops::Range;
 
-use common::{NOW, World, report};
+use crate::world::{NOW, World, report};
 use proofmark_receipt::Bundle;
 use proofmark_verify::{Presented, Requirement, Roots, Verdict, verify};
 

@@ -1,13 +1,6 @@
 //! Roots files: what is refused, and what merging and removing do.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a fixture that can't be made fails its test"
-)]
-
-mod common;
-
-use common::World;
+use crate::world::World;
 use proofmark_verify::{Requirement, Roots, RootsError};
 
 #[test]
@@ -27,7 +20,7 @@ fn what_is_wrong_with_a_file_is_said() {
     let error = broken(&|roots| roots.operators[0].key = "ed25519:AAAA".into());
     assert!(matches!(error, RootsError::OperatorKey { .. }), "{error}");
     let error = broken(&|roots| {
-        roots.operators[0].key = roots.operators[0].key.replace("ed25519:", "rsa:")
+        roots.operators[0].key = roots.operators[0].key.replace("ed25519:", "rsa:");
     });
     assert!(matches!(error, RootsError::OperatorKey { .. }), "{error}");
     let error = broken(&|roots| roots.logs[0].vkey.push('x'));

@@ -1,10 +1,6 @@
 //! The verdicts of specs/01-receipt.md §11, and one test for every code that the verifier decides.
 
-#![expect(clippy::unwrap_used, reason = "a fixture that can't be made fails its test")]
-
-mod common;
-
-use common::{ANSWER, NOW, QUESTION, World, key_statement, report};
+use crate::world::{ANSWER, NOW, QUESTION, World, key_statement, report};
 use proofmark_receipt::{
     Bundle, Countersignature, Evidence, EvidenceState, KeyId, RegistryLeaf, Revocation,
     RevocationReason, SignedKeyStatement, SignedReceipt, SignedRevocation, StatementDigest, Suite,
@@ -77,7 +73,7 @@ fn a_relayed_answer_never_claims_a_model() {
             .any(|text| text.contains("which model ran"))
     );
     for required in ["signed", "attested", "replayed", "proven"] {
-        let report = common::report(&world.bundle(), &world.roots(), required);
+        let report = crate::world::report(&world.bundle(), &world.roots(), required);
         assert_eq!(report.verdict().exit_code(), 11, "{required}");
     }
 }

@@ -1,0 +1,12 @@
+//! Tests of the verifier, over one small world of keys, logs and witnesses.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a fixture that can't be made fails its test"
+)]
+
+mod flips;
+mod never_panics;
+mod roots;
+mod verdicts;
+mod world;
