@@ -11,7 +11,7 @@ use proofmark_tlog::NoteSigner;
 
 use crate::dir::{KeyDir, Locked};
 use crate::history::{History, Statement};
-use crate::{Entropy, KeyFile, KeyRole, KeysError, OperatorName};
+use crate::{Entropy, KeyFile, KeyRole, KeysError, NodeFacts, OperatorName};
 
 const OPERATOR_FILE: &str = "operator.key";
 const RECEIPTS_LOG_FILE: &str = "log-receipts.key";
@@ -254,6 +254,17 @@ impl KeyStore {
     /// The newest key statement, valid or not.
     pub fn current_statement(&self) -> Option<&SignedKeyStatement> {
         self.history.current()
+    }
+
+    /// What the newest key statement says of the node: for a new one that changes nothing but the key.
+    pub fn current_facts(&self) -> Option<NodeFacts> {
+        let says = self.history.current()?.unverified();
+        Some(NodeFacts {
+            node: says.node.clone(),
+            config: says.config,
+            release: says.release,
+            model_policy: says.model_policy,
+        })
     }
 
     /// Since when `kid` is revoked, Unix seconds.

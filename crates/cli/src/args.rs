@@ -1,0 +1,116 @@
+//! The command line: one subcommand per job.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::error::CommandResult;
+use crate::ui::Ui;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 accepted or done, 10 rejected, 11 below the requirement, 12 could not check, 2 usage, 1 internal.";
+
+/// Receipts on machine-generated answers, with evidence that anyone can check offline.
+#[derive(Debug, Parser)]
+#[command(name = "proofmark", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// When to use colors.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to use colors. `NO_COLOR` and `CLICOLOR_FORCE` are heeded by `auto`.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    pub(crate) fn write_global(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a receipt, offline.
+    Verify(commands::verify::Verify),
+    /// Decide whom you believe.
+    #[command(subcommand)]
+    Trust(commands::trust::Trust),
+    /// API keys of clients, and the node's own key.
+    #[command(subcommand)]
+    Key(commands::key::Key),
+    /// Print a completion script for a shell.
+    Completions(commands::completions::Completions),
+    /// Print the manual page, or write all of them into a directory.
+    Man(commands::man::Man),
+}
+
+impl Command {
+    pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
+        match self {
+            Self::Verify(command) => command.run(ui),
+            Self::Trust(command) => command.run(ui),
+            Self::Key(command) => command.run(ui),
+            Self::Completions(command) => command.run(ui),
+            Self::Man(command) => command.run(ui),
+        }
+    }
+
+    /// Whether results, errors too, are wanted as JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Verify(command) => command.json,
+            Self::Trust(command) => command.wants_json(),
+            Self::Key(command) => command.wants_json(),
+            Self::Completions(_) | Self::Man(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Every command and every option says what it is for.
+    #[test]
+    fn everything_has_help() {
+        fn visit(command: &clap::Command, path: &str) {
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{path} {}",
+                    argument.get_id()
+                );
+            }
+            for sub in command
+                .get_subcommands()
+                .filter(|sub| sub.get_name() != "help")
+            {
+                let path = format!("{path} {}", sub.get_name());
+                assert!(sub.get_about().is_some(), "{path}");
+                visit(sub, &path);
+            }
+        }
+        let mut command = Cli::command();
+        command.build();
+        visit(&command, "proofmark");
+    }
+}

@@ -1,0 +1,7 @@
+//! The commands, one module each.
+
+pub(crate) mod completions;
+pub(crate) mod key;
+pub(crate) mod man;
+pub(crate) mod trust;
+pub(crate) mod verify;
