@@ -202,6 +202,3 @@ impl Bundle {
         Ok(bundle)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,8 +5,6 @@ mod decode;
 mod digest;
 mod encode;
 mod model;
-#[cfg(test)]
-mod tests;
 
 pub use digest::claims_digest_from_opening;
 pub use model::{

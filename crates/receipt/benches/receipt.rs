@@ -1,0 +1,2 @@
+//! Cost of a receipt per answer.
+fn main() {}

@@ -1,0 +1,19 @@
+//! Tests of the receipt formats through the public interface.
+
+#[path = "../../examples/vectors/accepted.rs"]
+mod accepted;
+#[path = "../../examples/vectors/case.rs"]
+mod case;
+#[path = "../../examples/vectors/contradictions.rs"]
+mod contradictions;
+#[path = "../../examples/vectors/fixture.rs"]
+mod fixture;
+#[path = "../../examples/vectors/forge.rs"]
+mod forge;
+#[path = "../../examples/vectors/parts.rs"]
+mod parts;
+#[path = "../../examples/vectors/rejected.rs"]
+mod rejected;
+
+mod reader;
+mod vectors;
