@@ -4,7 +4,9 @@
 //! caller sent only where it is not content: a header's name, a model's name, never a prompt.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use crate::access::RateState;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
@@ -71,6 +73,9 @@ pub enum GatewayError {
         /// What is expected.
         expected: &'static str,
     },
+    /// The body did not arrive: it stalled or its connection broke. The caller is at fault.
+    #[error("The request body did not arrive in time.")]
+    RequestTimeout,
     /// The body is longer than the operator allows.
     #[error("The request body is larger than {limit_bytes} bytes.")]
     RequestTooLarge {
@@ -101,14 +106,12 @@ pub enum GatewayError {
     #[error("Incorrect API key provided.")]
     InvalidApiKey,
     /// More requests than the key's limit.
-    #[error(
-        "Rate limit reached: {limit_rpm} requests per minute. Please try again in {retry_after_ms} ms."
-    )]
+    #[error("Rate limit reached: {} requests per minute. Please try again in {} ms.", .state.limit_rpm, .retry_after.as_millis())]
     RateLimitExceeded {
-        /// The limit.
-        limit_rpm: u32,
+        /// The limit, and what the `x-ratelimit-*` headers say.
+        state: RateState,
         /// When the next request will be let through.
-        retry_after_ms: u64,
+        retry_after: Duration,
     },
     /// The key's budget does not allow the request.
     #[error("{}", match reason {
@@ -145,6 +148,13 @@ pub enum GatewayError {
         /// Its name in the configuration.
         upstream: String,
     },
+    /// The upstream does not accept the operator's key. Its own answer is not passed on: a caller would take it for a verdict on the
+    /// caller's key, and it may show a part of the operator's.
+    #[error("The upstream '{upstream}' does not accept this server's credentials.")]
+    UpstreamUnauthorized {
+        /// Its name in the configuration.
+        upstream: String,
+    },
     /// The receipt could not be made durable, or the store cannot be read. An answer without its receipt is withheld.
     #[error("The receipt store is not available.")]
     ReceiptUnavailable,
@@ -167,13 +177,14 @@ pub enum GatewayError {
 
 impl GatewayError {
     /// Every code that [`GatewayError::code`] returns, in the order of specs/03-http.md §5.
-    pub const CODES: [&'static str; 22] = [
+    pub const CODES: [&'static str; 24] = [
         "invalid_json",
         "duplicate_member",
         "missing_member",
         "invalid_type",
         "invalid_value",
         "invalid_header",
+        "request_timeout",
         "request_too_large",
         "model_not_found",
         "unknown_receipt",
@@ -186,6 +197,7 @@ impl GatewayError {
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_malformed",
+        "upstream_unauthorized",
         "receipt_unavailable",
         "receipt_rejected",
         "not_found",
@@ -199,6 +211,7 @@ impl GatewayError {
             Self::Request(error) => request_code(error),
             Self::InvalidHeader { .. } => "invalid_header",
             Self::InvalidQuery { .. } => "invalid_value",
+            Self::RequestTimeout => "request_timeout",
             Self::RequestTooLarge { .. } => "request_too_large",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::UnknownReceipt => "unknown_receipt",
@@ -211,6 +224,7 @@ impl GatewayError {
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamMalformed { .. } => "upstream_malformed",
+            Self::UpstreamUnauthorized { .. } => "upstream_unauthorized",
             Self::ReceiptUnavailable => "receipt_unavailable",
             Self::ReceiptRejected { .. } => "receipt_rejected",
             Self::NotFound => "not_found",
@@ -225,6 +239,7 @@ impl GatewayError {
             Self::Request(_) | Self::InvalidHeader { .. } | Self::InvalidQuery { .. } => {
                 StatusCode::BAD_REQUEST
             }
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ModelNotFound { .. } | Self::UnknownReceipt | Self::NotFound => {
                 StatusCode::NOT_FOUND
@@ -238,6 +253,7 @@ impl GatewayError {
             Self::Overloaded { .. } | Self::ReceiptUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamUnreachable { .. }
             | Self::UpstreamMalformed { .. }
+            | Self::UpstreamUnauthorized { .. }
             | Self::ReceiptRejected { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -271,8 +287,9 @@ impl GatewayError {
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::RateLimitExceeded { retry_after_ms, .. } => {
-                Some(retry_after_ms.div_ceil(1000).max(1))
+            Self::RateLimitExceeded { retry_after, .. } => {
+                let up = u64::from(retry_after.subsec_nanos() > 0);
+                Some(retry_after.as_secs().saturating_add(up).max(1))
             }
             Self::Overloaded { retry_after_s, .. } => Some(u64::from(*retry_after_s).max(1)),
             Self::ReceiptUnavailable => Some(1),
@@ -296,6 +313,9 @@ impl GatewayError {
         let mut headers = HeaderMap::new();
         if let Some(seconds) = self.retry_after_s() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::RateLimitExceeded { state, .. } = self {
+            headers.extend(state.headers());
         }
         if let Self::MethodNotAllowed { allow } = self {
             headers.insert(ALLOW, HeaderValue::from_static(allow));

@@ -1,5 +1,7 @@
 //! Under construction.
 
+pub mod access;
 mod error;
+pub mod store;
 
 pub use error::{GatewayError, OverloadedBy, QuotaReason};

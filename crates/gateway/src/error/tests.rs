@@ -2,6 +2,17 @@ use proofmark_openai::{Operation, Request};
 
 use super::*;
 
+fn limited(retry_after_ms: u64) -> GatewayError {
+    GatewayError::RateLimitExceeded {
+        state: RateState {
+            limit_rpm: 60,
+            remaining: 0,
+            reset: Duration::from_secs(60),
+        },
+        retry_after: Duration::from_millis(retry_after_ms),
+    }
+}
+
 /// One error per variant and per code.
 fn examples() -> Vec<GatewayError> {
     let refused = |body: &[u8]| {
@@ -21,16 +32,14 @@ fn examples() -> Vec<GatewayError> {
             name: "x-proofmark-nonce".into(),
             expected: "base64url of 8 to 64 bytes",
         },
+        GatewayError::RequestTimeout,
         GatewayError::RequestTooLarge { limit_bytes: 9 },
         GatewayError::ModelNotFound { model: "m".into() },
         GatewayError::UnknownReceipt,
         GatewayError::Erased,
         GatewayError::AuditDeadline { deadline_unix_s: 7 },
         GatewayError::InvalidApiKey,
-        GatewayError::RateLimitExceeded {
-            limit_rpm: 60,
-            retry_after_ms: 1001,
-        },
+        limited(1001),
         GatewayError::InsufficientQuota {
             reason: QuotaReason::Exhausted,
         },
@@ -45,6 +54,9 @@ fn examples() -> Vec<GatewayError> {
             upstream: upstream(),
         },
         GatewayError::UpstreamMalformed {
+            upstream: upstream(),
+        },
+        GatewayError::UpstreamUnauthorized {
             upstream: upstream(),
         },
         GatewayError::ReceiptUnavailable,
@@ -129,16 +141,10 @@ async fn an_error_is_an_openai_error_object() {
 
 #[test]
 fn whoever_may_come_back_is_told_when() {
-    let limited = GatewayError::RateLimitExceeded {
-        limit_rpm: 60,
-        retry_after_ms: 1001,
-    };
-    assert_eq!(limited.retry_after_s(), Some(2));
-    let soon = GatewayError::RateLimitExceeded {
-        limit_rpm: 60,
-        retry_after_ms: 0,
-    };
-    assert_eq!(soon.retry_after_s(), Some(1));
+    assert_eq!(limited(1001).retry_after_s(), Some(2));
+    assert_eq!(limited(1000).retry_after_s(), Some(1));
+    assert_eq!(limited(0).retry_after_s(), Some(1));
+    assert_eq!(limited(0).headers()["x-ratelimit-remaining-requests"], "0");
     for error in examples() {
         let told = matches!(error.status().as_u16(), 503)
             || matches!(error, GatewayError::RateLimitExceeded { .. });
