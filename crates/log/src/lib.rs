@@ -26,6 +26,7 @@ mod state;
 mod stats;
 mod storage;
 mod tiles;
+pub mod witness;
 
 pub use clock::{Clock, SystemClock};
 pub use config::LogConfig;

@@ -28,6 +28,11 @@ impl CosignatureTime {
         }
     }
 
+    /// Takes milliseconds since the Unix epoch, rounded down to seconds.
+    pub const fn from_unix_ms(unix_ms: u64) -> Self {
+        Self(unix_ms / 1000)
+    }
+
     /// Seconds since the Unix epoch.
     pub const fn unix_s(self) -> u64 {
         self.0

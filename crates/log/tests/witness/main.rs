@@ -1,0 +1,7 @@
+//! Witness server and client against each other, over real connections on loopback, and against wrong peers.
+
+#![cfg(test)]
+
+mod client;
+mod fixture;
+mod server;
