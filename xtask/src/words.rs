@@ -62,7 +62,7 @@ pub(crate) fn run(root: &Path) -> Result<Findings, TaskError> {
         }
         if path.ends_with(".rs") && !files::is_test_file(&path) {
             problems.extend(outgrown(&path, &text));
-            if path.starts_with("crates/") {
+            if path.starts_with("crates/") && path.contains("/src/") {
                 sources.push((path, text));
             }
         }
