@@ -4,4 +4,5 @@
 
 mod client;
 mod fixture;
+mod log;
 mod server;
