@@ -2,6 +2,7 @@
 
 pub mod access;
 mod error;
+pub mod metrics;
 pub mod store;
 
 pub use error::{GatewayError, OverloadedBy, QuotaReason};
