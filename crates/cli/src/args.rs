@@ -47,6 +47,11 @@ pub(crate) enum Command {
     /// Decide whom you believe.
     #[command(subcommand)]
     Trust(commands::trust::Trust),
+    /// What a log says, checked as somebody would who does not believe its operator.
+    #[command(subcommand)]
+    Log(commands::log::Log),
+    /// Cosign the checkpoints of other people's logs.
+    Witness(commands::witness::Witness),
     /// API keys of clients, and the node's own key.
     #[command(subcommand)]
     Key(commands::key::Key),
@@ -61,6 +66,8 @@ impl Command {
         match self {
             Self::Verify(command) => command.run(ui),
             Self::Trust(command) => command.run(ui),
+            Self::Log(command) => command.run(ui),
+            Self::Witness(command) => command.run(ui),
             Self::Key(command) => command.run(ui),
             Self::Completions(command) => command.run(ui),
             Self::Man(command) => command.run(ui),
@@ -72,8 +79,9 @@ impl Command {
         match self {
             Self::Verify(command) => command.json,
             Self::Trust(command) => command.wants_json(),
+            Self::Log(command) => command.wants_json(),
             Self::Key(command) => command.wants_json(),
-            Self::Completions(_) | Self::Man(_) => false,
+            Self::Witness(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod completions;
 pub(crate) mod key;
+pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod trust;
 pub(crate) mod verify;
+pub(crate) mod witness;

@@ -16,12 +16,22 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    pub(crate) fn path(&self) -> PathBuf {
-        self.data.clone()
+    pub(crate) fn path(&self) -> &Path {
+        &self.data
     }
 }
 
 /// Where the keys of a data directory lie.
 pub(crate) fn keys_dir(data: &Path) -> PathBuf {
     data.join("keys")
+}
+
+/// Where the log `name` (`receipts` or `registry`) lies.
+pub(crate) fn log_dir(data: &Path, name: &str) -> PathBuf {
+    data.join("log").join(name)
+}
+
+/// Its public part: checkpoint and tiles.
+pub(crate) fn log_public_dir(data: &Path, name: &str) -> PathBuf {
+    log_dir(data, name).join("public")
 }

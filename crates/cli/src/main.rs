@@ -12,6 +12,7 @@ mod explain;
 mod files;
 mod remote;
 mod roots;
+mod signals;
 mod ui;
 
 use std::process::ExitCode;
