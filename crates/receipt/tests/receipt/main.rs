@@ -15,5 +15,6 @@ mod parts;
 #[path = "../../examples/vectors/rejected.rs"]
 mod rejected;
 
+mod cddl;
 mod reader;
 mod vectors;
