@@ -8,5 +8,6 @@
 mod flips;
 mod never_panics;
 mod roots;
+mod vectors;
 mod verdicts;
 mod world;
