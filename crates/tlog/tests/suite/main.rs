@@ -11,4 +11,5 @@ mod notes;
 mod promises;
 mod proofs;
 mod tiles;
+mod vectors;
 mod witness;
