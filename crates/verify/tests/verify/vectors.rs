@@ -242,8 +242,6 @@ fn log_cases() -> Vec<(&'static str, Case)> {
 
 fn issuer_cases() -> Vec<(&'static str, Case)> {
     let world = World::new(1);
-    let junk = b"junk".to_vec();
-    let future = world.with_claims(|claims| claims.issued_at = NOW + 1_000);
     vec![
         (
             "accepted",
@@ -286,6 +284,14 @@ fn issuer_cases() -> Vec<(&'static str, Case)> {
             "no-statement",
             Case::new("no key statement", &changed(|b| b.key_statement = None)),
         ),
+    ]
+}
+
+fn statement_cases() -> Vec<(&'static str, Case)> {
+    let world = World::new(1);
+    let junk = b"junk".to_vec();
+    let future = world.with_claims(|claims| claims.issued_at = NOW + 1_000);
+    vec![
         (
             "statement-digest-mismatch",
             Case::new(
@@ -524,6 +530,7 @@ fn cases() -> BTreeMap<&'static str, Case> {
     let all = [
         log_cases(),
         issuer_cases(),
+        statement_cases(),
         revocation_cases(),
         content_cases(),
     ];
