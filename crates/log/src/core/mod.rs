@@ -1,7 +1,7 @@
 //! The log's working parts, each step of which can be driven by hand: the threads in [`crate::Log`] only call them.
 
 mod integrator;
-mod open;
+pub(crate) mod open;
 mod publish;
 mod queries;
 mod queue;

@@ -463,7 +463,7 @@ impl SimFile {
             return result;
         }
         match &change {
-            Change::Write { offset, bytes } if bytes.is_empty() => drop((offset, bytes)),
+            Change::Write { bytes, .. } if bytes.is_empty() => {}
             Change::Write { offset, bytes } => write(&mut inode.visible, *offset, bytes),
             Change::SetLen(len) => inode.visible.resize(*len, 0),
         }

@@ -15,7 +15,11 @@ pub use record::RecordFault;
 
 pub(crate) use catalog::Catalog;
 pub(crate) use record::{RecordImage, record_len};
-pub(crate) use segment::JournalIdentity;
+pub(crate) use recover::find_end;
+pub(crate) use segment::{
+    Expected, JournalIdentity, RecordView, SEGMENT_HEADER_LEN, SegmentHeader, Window,
+    parse_segment_name, read_record, segment_name,
+};
 pub(crate) use writer::{JournalOptions, JournalWriter, Outgoing};
 
 #[cfg(test)]

@@ -10,9 +10,7 @@ mod index;
 use std::{ops::Bound, sync::Arc};
 
 use proofmark_tlog::Frontier;
-use redb::{
-    Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-};
+use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::{disk::DiskFile, record::RecordKey, scan::Direction};
 
@@ -207,9 +205,13 @@ impl State {
         Ok(last.map(|(index, offset)| (index.value(), u64::from(offset.value()))))
     }
 
-    /// Number of keys.
-    pub(crate) fn key_count(&self) -> Result<u64, StateError> {
-        Ok(self.database.begin_read()?.open_table(KEYS)?.len()?)
+    /// A reader of the state as it is now, cheaper than single look-ups.
+    pub(crate) fn reader(&self) -> Result<StateReader, StateError> {
+        let transaction = self.database.begin_read()?;
+        Ok(StateReader {
+            keys: transaction.open_table(KEYS)?,
+            places: transaction.open_table(PLACES)?,
+        })
     }
 
     /// Walks over keys in order until `visit` says stop (`false`) or the range ends; returns whether it ended.
@@ -251,6 +253,30 @@ impl State {
         // Opens in constant time after a crash.
         transaction.set_quick_repair(true);
         Ok(transaction)
+    }
+}
+
+/// The index at one point in time.
+pub(crate) struct StateReader {
+    keys: ReadOnlyTable<&'static [u8; 16], &'static [u8]>,
+    places: ReadOnlyTable<u64, u32>,
+}
+
+impl StateReader {
+    /// Where the record of a key is.
+    pub(crate) fn find(&self, key: &RecordKey) -> Result<Option<IndexEntry>, StateError> {
+        let value = self.keys.get(key.as_bytes())?;
+        value
+            .map(|value| IndexEntry::decode(value.value()))
+            .transpose()
+    }
+
+    /// The offset that is kept for a record.
+    pub(crate) fn place(&self, index: u64) -> Result<Option<u64>, StateError> {
+        Ok(self
+            .places
+            .get(index)?
+            .map(|offset| u64::from(offset.value())))
     }
 }
 

@@ -4,7 +4,7 @@ mod edge;
 mod read;
 
 pub(crate) use edge::{Edge, filled_between};
-pub(crate) use read::{consistency_proof, inclusion_proof, read_entries};
+pub(crate) use read::{consistency_proof, inclusion_proof, read_bundle, read_entries};
 
 #[cfg(test)]
 mod tests;
