@@ -1,8 +1,24 @@
-//! Under construction.
+//! The gateway: an OpenAI-compatible server whose every answer carries a receipt (specs/03-http.md).
 
 pub mod access;
+mod ambient;
+mod caller;
+mod config;
 mod error;
+mod exchange;
 pub mod metrics;
+mod relay;
+mod routing;
+mod server;
 pub mod store;
+mod upstream;
 
+pub use ambient::{Clock, Entropy, EntropyError, SystemClock, SystemEntropy};
+pub use caller::Wishes;
+pub use config::{
+    Config, ConfigError, ContentStore, Durability, LogConfig, LoggingConfig, LoggingFormat, ReceiptsConfig, ServerConfig, StoreConfig,
+    UpstreamConfig, UpstreamKey, WitnessConfig,
+};
 pub use error::{GatewayError, OverloadedBy, QuotaReason};
+pub use exchange::{Adjusted, Exchange, Handoff, IssueError, Issued, Issuer, Returned};
+pub use server::Gateway;

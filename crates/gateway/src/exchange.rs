@@ -1,0 +1,158 @@
+//! Everything that happened to one request: what a receipt is made of.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proofmark_http::TlsFacts;
+use proofmark_openai::{Answer, JsonText, Operation};
+use proofmark_receipt::{
+    Adjustment, Attempt, ClaimsDigest, Outcome, ReceiptId, ReceiptSecret, StreamClaim, Timing,
+};
+
+use crate::access::{Admitted, Deposit, NanoUsd, Slot};
+use crate::caller::Wishes;
+use crate::relay::Memory;
+
+/// One request that was handed to an upstream, and what came of it.
+pub struct Exchange {
+    /// Allocated before the request was forwarded.
+    pub id: ReceiptId,
+    /// The caller's secret, or one of ours.
+    pub secret: ReceiptSecret,
+    /// Who asked.
+    pub admitted: Admitted,
+    /// What the caller wants of the receipt. Its secret and previous id are resolved in the fields beside it.
+    pub wishes: Wishes,
+    /// The receipt before this one in the caller's chain.
+    pub previous: Option<(ReceiptId, ClaimsDigest)>,
+    /// What was asked for.
+    pub operation: Operation,
+    /// Whether the answer was asked for as a stream.
+    pub streamed: bool,
+    /// The model's name in the request.
+    pub asked: String,
+    /// The request's body as it arrived.
+    pub received: Bytes,
+    /// What was sent to whom.
+    pub handoff: Handoff,
+    /// What came back.
+    pub returned: Returned,
+    /// Chain over the events of the stream as they were sent on.
+    pub stream: Option<StreamClaim>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What is charged; `None` if the model has no price.
+    pub cost: Option<NanoUsd>,
+    /// When.
+    pub timing: Timing,
+    /// What the request holds until its receipt is issued.
+    pub(crate) held: Held,
+}
+
+/// The request as it was sent, and the way there.
+#[derive(Debug, Clone, Default)]
+pub struct Handoff {
+    /// The upstream's name in the configuration.
+    pub upstream: Arc<str>,
+    /// Host and port to which it was sent.
+    pub host: Arc<str>,
+    /// The body as sent, in pieces.
+    pub forwarded: Vec<Bytes>,
+    /// Every difference between the received and the forwarded body.
+    pub adjusted: Vec<Adjusted>,
+    /// Tries before the one that counted.
+    pub attempts: Vec<Attempt>,
+    /// What was seen of the upstream's TLS.
+    pub tls: Option<TlsFacts>,
+}
+
+/// One difference between the received and the forwarded body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adjusted {
+    /// As it stands in the receipt.
+    pub adjustment: Adjustment,
+    /// The member's value as forwarded.
+    pub value: JsonText,
+}
+
+/// What the upstream sent.
+#[derive(Debug, Clone, Default)]
+pub struct Returned {
+    /// Its own id of the request, from its answer's head.
+    pub request_id: Option<String>,
+    /// The body of an answer that came in one piece, as it arrived.
+    pub raw: Option<Bytes>,
+    /// The answer, assembled as far as it came; `None` if there is nothing that can be read as one.
+    pub answer: Option<Answer>,
+}
+
+/// Places, memory and money, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Held {
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) request: Slot,
+    pub(crate) stream: Option<Slot>,
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) received: Memory,
+    pub(crate) answer: Memory,
+    /// Until it is settled.
+    pub(crate) deposit: Option<Deposit>,
+}
+
+impl fmt::Debug for Exchange {
+    /// Without contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("id", &self.id)
+            .field("operation", &self.operation)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A receipt that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issued {
+    /// Its id.
+    pub id: ReceiptId,
+}
+
+/// Why there is no receipt.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The log takes no more appends: its disk failed, it is full, or it is closing.
+    #[error("the receipts log takes no appends: {reason}")]
+    Unavailable {
+        /// In words, for the operator.
+        reason: String,
+    },
+    /// The claims cannot be signed.
+    #[error("the receipt cannot be made")]
+    Receipt {
+        /// The format's reason.
+        source: proofmark_receipt::ReceiptError,
+    },
+}
+
+/// What turns exchanges into receipts.
+pub trait Issuer: Send + Sync + 'static {
+    /// Whether a receipt could be issued now, so that no request is forwarded in vain.
+    ///
+    /// # Errors
+    /// [`IssueError::Unavailable`].
+    fn check_open(&self) -> Result<(), IssueError>;
+
+    /// The claims digest of an earlier receipt of this caller; `None` if there is none, or if it is somebody else's.
+    fn previous(
+        &self,
+        caller: &Admitted,
+        id: ReceiptId,
+    ) -> impl Future<Output = Result<Option<ClaimsDigest>, IssueError>> + Send;
+
+    /// Issues the receipt. When it resolves, the receipt is as durable as the operator wants it. Runs to its end even if the client
+    /// has gone away.
+    fn issue(&self, exchange: Exchange) -> impl Future<Output = Result<Issued, IssueError>> + Send;
+}

@@ -1,0 +1,338 @@
+//! The relay: a request in, to an upstream, its answer back, and a receipt of it all.
+
+mod afterwards;
+mod ask;
+mod body;
+mod draft;
+mod events;
+mod forward;
+mod memory;
+mod outcome;
+mod respond;
+mod stream;
+mod whole;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use hyper::body::Incoming;
+use proofmark_openai::{Assembler, Operation};
+use proofmark_receipt::{Outcome, ReceiptId, ReceiptSecret, Salts, Status, StreamChain, Timing};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use self::afterwards::Afterwards;
+use self::ask::{Ask, Asked};
+use self::body::BodyBounds;
+use self::draft::{Draft, Open};
+use self::events::{Marks, Rewriter};
+pub(crate) use self::memory::Memory;
+use self::respond::Marked;
+use self::stream::RelayStream;
+use crate::access::{Access, Estimate};
+use crate::ambient::{Clock, Entropy};
+use crate::caller::Wishes;
+use crate::config::{Config, ConfigError};
+use crate::error::GatewayError;
+use crate::exchange::{Exchange, Handoff, Held, Issuer, Returned};
+use crate::routing::Routes;
+use crate::upstream::Upstream;
+
+/// Longest event of a stream, in bytes.
+const MAX_EVENT_BYTES: usize = 4 << 20;
+
+/// What relays requests. One per process.
+pub(crate) struct Relay<I: Issuer> {
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) routes: Routes,
+    issuer: Arc<I>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    access: Arc<Access>,
+    bounds: BodyBounds,
+    max_answer_bytes: usize,
+    public_url: String,
+    afterwards: Afterwards,
+}
+
+impl<I: Issuer> Relay<I> {
+    /// Reads the upstreams' keys. To be called within the runtime.
+    pub(crate) fn open(
+        config: &Config,
+        environment: impl Fn(&str) -> Option<String>,
+        issuer: Arc<I>,
+        access: Arc<Access>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, ConfigError> {
+        let upstreams = config
+            .upstream
+            .iter()
+            .map(|upstream| Upstream::open(upstream, &environment))
+            .collect::<Result<_, _>>()?;
+        let server = &config.server;
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Ok(Self {
+            upstreams,
+            routes: Routes::new(&config.upstream),
+            issuer,
+            clock,
+            entropy,
+            access,
+            bounds: BodyBounds {
+                max_bytes: bytes(server.max_request_bytes),
+                idle_timeout: Duration::from_millis(server.body_idle_timeout_ms),
+            },
+            max_answer_bytes: bytes(server.max_answer_bytes),
+            public_url: config
+                .public_url
+                .as_deref()
+                .unwrap_or_default()
+                .trim_end_matches('/')
+                .to_owned(),
+            afterwards: Afterwards::new(),
+        })
+    }
+
+    /// Answers one request.
+    pub(crate) async fn handle(
+        &self,
+        operation: Operation,
+        request: Request<Incoming>,
+    ) -> Response {
+        match self.relay(operation, request).await {
+            Ok(response) => response,
+            // Refused before it was forwarded: no receipt.
+            Err(error) => error.into_response(),
+        }
+    }
+
+    /// Waits until every receipt of a request that nobody waits for any more is issued.
+    pub(crate) async fn drained(&self) {
+        self.afterwards.drained().await;
+    }
+
+    async fn relay(
+        &self,
+        operation: Operation,
+        request: Request<Incoming>,
+    ) -> Result<Response, GatewayError> {
+        let started = Instant::now();
+        let received_ms = self.clock.unix_ms();
+        let (head, incoming) = request.into_parts();
+        let admitted = self.access.admit(&head.headers, received_ms)?;
+        let place = self.access.capacity().request().await?;
+        let mut wishes = Wishes::parse(&head.headers)?;
+        self.issuer
+            .check_open()
+            .map_err(|_| GatewayError::ReceiptUnavailable)?;
+        let mut memory = Memory::new(Arc::clone(&self.access));
+        let body = body::read(incoming, self.bounds, &mut memory).await?;
+        let request = proofmark_openai::Request::open(operation, &body)?;
+        let target = self.routes.find(request.model());
+        let target = target.ok_or_else(|| GatewayError::ModelNotFound {
+            model: request.model().to_owned(),
+        })?;
+        let previous = match wishes.previous {
+            None => None,
+            Some(id) => {
+                let digest = self
+                    .issuer
+                    .previous(&admitted, id)
+                    .await
+                    .map_err(|_| GatewayError::ReceiptUnavailable)?;
+                Some((id, digest.ok_or(GatewayError::UnknownReceipt)?))
+            }
+        };
+        let stream = if request.stream() {
+            Some(self.access.capacity().stream().await?)
+        } else {
+            None
+        };
+        let deposit =
+            self.access
+                .deposit(&admitted, request.model(), estimate(&request, body.len()))?;
+        let (id, secret) = self.draw(received_ms, wishes.secret.take())?;
+        let marked = self.marked(&id, admitted.headers().to_vec());
+        let exchange = Exchange {
+            id,
+            secret,
+            admitted,
+            wishes,
+            previous,
+            operation,
+            streamed: request.stream(),
+            asked: request.model().to_owned(),
+            received: body.clone(),
+            handoff: Handoff::default(),
+            returned: Returned::default(),
+            stream: None,
+            // What it is if nothing else becomes of it.
+            outcome: Outcome {
+                status: Status::AbortedByClient,
+                http_status: 0,
+                code: None,
+            },
+            cost: None,
+            timing: Timing {
+                received_ms,
+                first_byte_us: None,
+                done_us: 0,
+            },
+            held: Held {
+                request: place,
+                stream,
+                received: memory,
+                answer: Memory::new(Arc::clone(&self.access)),
+                deposit: Some(deposit),
+            },
+        };
+        let mut draft = Draft::new(
+            Open::new(exchange, started),
+            Arc::clone(&self.issuer),
+            self.afterwards.clone(),
+        );
+        let ask = Ask {
+            upstreams: &self.upstreams,
+            routes: &self.routes,
+            request: &request,
+            body: &body,
+        };
+        let asked = match ask.run(target, &mut draft).await {
+            Ok(asked) => asked,
+            Err(error) => return Ok(respond::failed(draft, error, &marked).await),
+        };
+        Ok(self.answer(draft, &request, asked, marked).await)
+    }
+
+    /// Passes on what an upstream answers.
+    async fn answer(
+        &self,
+        mut draft: Draft<I>,
+        request: &proofmark_openai::Request<'_>,
+        asked: Asked<'_>,
+        marked: Marked,
+    ) -> Response {
+        let Asked {
+            upstream,
+            answer,
+            asks_usage,
+        } = asked;
+        let (head, body) = answer.into_parts();
+        let streams = is_event_stream(&head.headers);
+        if let Some(open) = draft.open() {
+            open.first_byte();
+            open.exchange.returned.request_id = request_id(&head.headers);
+        }
+        let operation = request.operation();
+        if !head.status.is_success() || (!streams && !request.stream()) {
+            return whole::relay(
+                draft,
+                (upstream, operation, &marked),
+                (head, body),
+                self.max_answer_bytes,
+            )
+            .await;
+        }
+        if streams != request.stream() {
+            // A stream that was not asked for, or none where one was asked for: no client could read it.
+            tracing::warn!(upstream = %upstream.name, streams, "answer is not of the kind that was asked for");
+            let error = GatewayError::UpstreamMalformed {
+                upstream: upstream.name.as_ref().to_owned(),
+            };
+            return respond::failed(draft, error, &marked).await;
+        }
+        if let Some(open) = draft.open() {
+            open.sent_status = head.status.as_u16();
+            open.assembler = Some(Assembler::new(operation, self.max_answer_bytes));
+            let salts = Salts::new(&open.exchange.secret, &open.exchange.id);
+            open.chain = Some(StreamChain::new(&open.exchange.id, salts.scope("stream")));
+        }
+        let rewriter = Rewriter::new(Marks::new(operation, &marked.id, &marked.url), asks_usage);
+        let event_bytes = MAX_EVENT_BYTES.min(self.max_answer_bytes);
+        let body = RelayStream::new(draft, body, upstream.name.clone(), rewriter, event_bytes);
+        let headers = HeaderMap::from_iter([
+            (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("text/event-stream; charset=utf-8"),
+            ),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (
+                HeaderName::from_static("x-accel-buffering"),
+                HeaderValue::from_static("no"),
+            ),
+        ]);
+        respond::marked(StatusCode::OK, headers, Body::new(body), &marked)
+    }
+
+    /// A new id, and the caller's secret or a new one.
+    fn draw(
+        &self,
+        unix_ms: u64,
+        given: Option<ReceiptSecret>,
+    ) -> Result<(ReceiptId, ReceiptSecret), GatewayError> {
+        let mut random = Zeroizing::new([0_u8; 42]);
+        self.entropy.fill(random.as_mut_slice()).map_err(|error| {
+            tracing::error!(%error, "no receipt can be made");
+            GatewayError::ReceiptUnavailable
+        })?;
+        let (id, own) = random.split_at(10);
+        let mut seed = [0_u8; 10];
+        seed.copy_from_slice(id);
+        let secret = given.unwrap_or_else(|| {
+            let mut bytes = Zeroizing::new([0_u8; 32]);
+            bytes.copy_from_slice(own);
+            ReceiptSecret::new(*bytes)
+        });
+        Ok((ReceiptId::from_parts(unix_ms, seed), secret))
+    }
+
+    fn marked(&self, id: &ReceiptId, limits: Vec<(HeaderName, HeaderValue)>) -> Marked {
+        let id = id.to_string();
+        let url = format!("{}/v1/receipts/{id}", self.public_url);
+        // Hex digits and hyphens are a header value.
+        let header = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static(""));
+        Marked {
+            id,
+            url,
+            header,
+            limits,
+        }
+    }
+}
+
+/// What the request may take, before anybody counted.
+fn estimate(request: &proofmark_openai::Request<'_>, body_bytes: usize) -> Estimate {
+    match request.operation() {
+        Operation::Embeddings => Estimate::of_embedding(body_bytes as u64),
+        _ => Estimate::of_request(
+            body_bytes as u64,
+            request.parameters().max_tokens,
+            request.parameters().n,
+        ),
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    media_type
+        .get(..17)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// The upstream's own id of the request, cut to what a receipt takes.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let value = headers
+        .get("x-request-id")
+        .or_else(|| headers.get("request-id"))?;
+    value
+        .to_str()
+        .ok()
+        .filter(|id| id.len() <= 256)
+        .map(str::to_owned)
+}
