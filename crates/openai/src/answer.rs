@@ -100,11 +100,16 @@ pub struct Answer {
     pub choices: Vec<Choice>,
 }
 
+/// Memory that an answer in one piece may take beside twice its length.
+const WHOLE_SLACK_BYTES: usize = 16 << 20;
+
 impl Answer {
-    /// Reads an answer that came in one piece.
+    /// Reads an answer that came in one piece. Takes at most twice its length and 16 MiB of memory: a long list of
+    /// tiny members would take far more.
     ///
     /// # Errors
-    /// [`AnswerError::Upstream`] if it is an error object, otherwise [`AnswerError::Json`] or [`AnswerError::Shape`].
+    /// [`AnswerError::Upstream`] if it is an error object, [`AnswerError::TooLarge`] if it would take too much memory,
+    /// otherwise [`AnswerError::Json`] or [`AnswerError::Shape`].
     pub fn parse(operation: Operation, body: &[u8]) -> Result<Self, AnswerError> {
         Self::of(operation, &Members::parse_answer(body)?)
     }
@@ -114,7 +119,8 @@ impl Answer {
     /// # Errors
     /// As [`Answer::parse`].
     pub fn of(operation: Operation, members: &Members<'_>) -> Result<Self, AnswerError> {
-        let mut folding = Folding::new(usize::MAX);
+        let length = members.as_bytes().len();
+        let mut folding = Folding::new(length.saturating_mul(2).saturating_add(WHOLE_SLACK_BYTES));
         let mut parts = Parts::default();
         parts.fold(operation, Form::Whole, members, &mut folding)?;
         Ok(parts.finish())

@@ -14,7 +14,7 @@ use crate::request::push_escaped;
 const MAX_NAMES: usize = 4;
 
 /// Bytes counted for each node beside its name and value.
-const NODE_BYTES: usize = 96;
+const NODE_BYTES: usize = 128;
 
 /// Strings that are never cut into pieces; servers repeat them, or send them empty after the first time.
 const ATOMIC: [&str; 4] = ["role", "id", "type", "name"];

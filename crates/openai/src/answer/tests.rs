@@ -236,3 +236,17 @@ fn half_a_surrogate_pair_is_replaced() {
     let answer = answer(CHAT, r#"{"choices":[{"message":{"content":"a\ud83d"}}]}"#);
     assert_eq!(answer.choices[0].text, String::from("a\u{fffd}"));
 }
+
+#[test]
+fn lists_of_tiny_members_are_bounded() {
+    let body = |count: usize| {
+        let list = "1,".repeat(count);
+        alloc::format!(r#"{{"choices":[{{"message":{{"x":[{list}1]}}}}]}}"#)
+    };
+    assert_eq!(
+        answer(CHAT, &body(100_000)).choices[0].fields.len(),
+        100_001
+    );
+    let error = Answer::parse(CHAT, body(200_000).as_bytes()).unwrap_err();
+    assert_eq!(error.code(), "answer.too-large");
+}

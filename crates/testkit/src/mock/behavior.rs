@@ -33,7 +33,7 @@ pub(super) enum Behavior {
 pub(super) const ALIAS: &str = "mock-1-2026-01-01";
 
 /// The names that stand for themselves, for the list of models.
-pub(super) const NAMES: [&str; 28] = [
+pub(super) const NAMES: [&str; 30] = [
     "mock-1",
     "mock-embed",
     "mock-words",
@@ -62,6 +62,8 @@ pub(super) const NAMES: [&str; 28] = [
     "mock-alias",
     "mock-lie-usage",
     "mock-content-filter",
+    "mock-refusal",
+    "mock-reasoning",
 ];
 
 impl Behavior {
@@ -150,6 +152,38 @@ mod tests {
     fn every_listed_name_exists() {
         for name in NAMES {
             assert!(Behavior::of(name).is_some(), "{name}");
+        }
+    }
+
+    /// The documentation and the code name the same models.
+    #[test]
+    fn every_documented_name_exists_and_every_listed_one_is_documented() {
+        let rows = include_str!("../lib.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! | `mock-"));
+        let cells: Vec<&str> = rows.filter_map(|row| row.split('|').next()).collect();
+        let mut documented = Vec::new();
+        for name in cells
+            .join("`")
+            .split('`')
+            .filter(|part| !part.trim_matches([' ', ',']).is_empty())
+        {
+            let name = name.strip_prefix("mock-").unwrap_or(name);
+            let (name, number) = name
+                .split_once(":K")
+                .map_or((name, ""), |(name, _)| (name, ":7"));
+            let name = format!("mock-{}", name.replace("-S", "-503"));
+            assert!(
+                Behavior::of(&format!("{name}{number}")).is_some(),
+                "{name}{number}"
+            );
+            documented.push(name);
+        }
+        for name in NAMES
+            .iter()
+            .filter(|name| !name.starts_with("mock-error-4") && **name != "mock-error-500")
+        {
+            assert!(documented.iter().any(|known| known == name), "{name}");
         }
     }
 
