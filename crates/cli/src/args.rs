@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// API keys of clients, and the node's own key.
     #[command(subcommand)]
     Key(commands::key::Key),
+    /// Whether the configuration can be used, and where each value comes from.
+    #[command(subcommand)]
+    Config(commands::config::Config),
     /// Print a completion script for a shell.
     Completions(commands::completions::Completions),
     /// Print the manual page, or write all of them into a directory.
@@ -69,6 +72,7 @@ impl Command {
             Self::Log(command) => command.run(ui),
             Self::Witness(command) => command.run(ui),
             Self::Key(command) => command.run(ui),
+            Self::Config(command) => command.run(ui),
             Self::Completions(command) => command.run(ui),
             Self::Man(command) => command.run(ui),
         }
@@ -81,6 +85,7 @@ impl Command {
             Self::Trust(command) => command.wants_json(),
             Self::Log(command) => command.wants_json(),
             Self::Key(command) => command.wants_json(),
+            Self::Config(command) => command.wants_json(),
             Self::Witness(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }

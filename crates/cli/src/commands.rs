@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod man;

@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::config::default_data_dir;
+
 /// Where a node keeps everything if nobody says otherwise.
 pub(crate) const DEFAULT_DATA_DIR: &str = "proofmark-data";
 
 /// `--data`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataDir {
-    /// Data directory of the node.
-    #[arg(long, value_name = "DIR", env = "PROOFMARK_DATA", default_value = DEFAULT_DATA_DIR)]
-    data: PathBuf,
+    /// Data directory of the node. Default: that of proofmark.toml, else proofmark-data.
+    #[arg(long, value_name = "DIR", env = "PROOFMARK_DATA")]
+    data: Option<PathBuf>,
 }
 
 impl DataDir {
-    pub(crate) fn path(&self) -> &Path {
-        &self.data
+    pub(crate) fn path(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(default_data_dir)
     }
 }
 

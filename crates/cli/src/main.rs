@@ -6,6 +6,7 @@
 mod ambient;
 mod args;
 mod commands;
+mod config;
 mod data;
 mod error;
 mod explain;

@@ -120,7 +120,7 @@ impl Node {
 }
 
 fn open(data: &DataDir) -> Result<KeyStore, CommandError> {
-    let dir = keys_dir(data.path());
+    let dir = keys_dir(&data.path());
     if !dir.exists() {
         return Err(CommandError::usage(format!(
             "{} is not the data directory of a node",

@@ -10,7 +10,7 @@ use proofmark_tlog::{
 };
 use proofmark_verify::{LogKind, Roots};
 
-use crate::data::{DEFAULT_DATA_DIR, log_public_dir};
+use crate::data::{DataDir, log_public_dir};
 use crate::error::CommandError;
 use crate::remote::Remote;
 use crate::roots;
@@ -49,9 +49,8 @@ pub(crate) struct LogArgs {
     /// Which of the two logs.
     #[arg(long, value_enum, default_value_t = Which::Receipts)]
     log: Which,
-    /// Data directory of the node; a running server is not in the way.
-    #[arg(long, value_name = "DIR", env = "PROOFMARK_DATA", default_value = DEFAULT_DATA_DIR)]
-    data: PathBuf,
+    #[command(flatten)]
+    data: DataDir,
     /// A node by its URL instead.
     #[arg(long, value_name = "URL", conflicts_with_all = ["mirror"])]
     url: Option<String>,
@@ -83,7 +82,8 @@ impl LogArgs {
 
     pub(crate) fn open(&self) -> Result<Source, CommandError> {
         let own = self.url.is_none() && self.mirror.is_none();
-        let roots = roots::load(None, own.then_some(self.data.as_path()))?.roots;
+        let data = self.data.path();
+        let roots = roots::load(None, own.then_some(data.as_path()))?.roots;
         let vkey = self.vkey.as_deref().map(|vkey| {
             VerifierKey::parse(vkey).map_err(|error| {
                 CommandError::usage(format!("--vkey {vkey} is not a verifier key")).because(error)
@@ -98,7 +98,7 @@ impl LogArgs {
                 Files::Remote(Box::new(Remote::new(url, None)?), prefix)
             }
             (None, Some(mirror)) => directory(mirror.clone()),
-            (None, None) => directory(log_public_dir(&self.data, self.log.name())),
+            (None, None) => directory(log_public_dir(&data, self.log.name())),
         };
         Ok(Source {
             files,

@@ -1,0 +1,96 @@
+//! `proofmark receipt show`.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::Args;
+use proofmark_receipt::{BUNDLE_MAX_BYTES, Bundle, SignedReceipt, to_json};
+use serde_json::Value;
+
+use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::files;
+use crate::node::NodeArgs;
+use crate::ui::{FAINT, STRONG, Ui};
+
+/// Arguments of `proofmark receipt show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A receipt id, or a file with a bundle or receipt.
+    receipt: String,
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Show {
+    pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
+        let path = Path::new(&self.receipt);
+        let bytes = if path.exists() || self.receipt == "-" {
+            Bundle::decode(&files::read(path, BUNDLE_MAX_BYTES)?)?.receipt
+        } else {
+            self.node.open()?.receipt(&self.receipt)?
+        };
+        let receipt = SignedReceipt::decode(&bytes)?;
+        let view = to_json(&receipt);
+        if self.json {
+            ui.print_json(&view)?;
+        } else {
+            write_view(ui.out(), &view)?;
+            writeln!(ui.err(), "{FAINT}Shown, not verified. To check it: proofmark verify FILE{FAINT:#}")?;
+        }
+        Ok(ExitStatus::OK)
+    }
+}
+
+fn write_view(out: &mut dyn Write, view: &Value) -> Result<(), CommandError> {
+    for (name, value) in view.as_object().into_iter().flatten() {
+        let claim = value.as_object().filter(|claim| claim.len() == 2 && claim.contains_key("provenance"));
+        match claim {
+            Some(claim) => {
+                let by = claim.get("provenance").and_then(Value::as_str).unwrap_or_default();
+                writeln!(out, "{STRONG}{name}{STRONG:#}  {FAINT}{by}{FAINT:#}")?;
+                write_value(out, claim.get("value").unwrap_or(&Value::Null), 2)?;
+            }
+            None => {
+                writeln!(out, "{STRONG}{name}{STRONG:#}")?;
+                write_value(out, value, 2)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_value(out: &mut dyn Write, value: &Value, indent: usize) -> io::Result<()> {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+                if value.is_object() || value.is_array() {
+                    writeln!(out, "{:indent$}{name}:", "")?;
+                    write_value(out, value, indent + 2)?;
+                } else {
+                    writeln!(out, "{:indent$}{name}: {}", "", scalar(value))?;
+                }
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| {
+            if item.is_object() || item.is_array() {
+                writeln!(out, "{:indent$}-", "")?;
+                write_value(out, item, indent + 2)
+            } else {
+                writeln!(out, "{:indent$}- {}", "", scalar(item))
+            }
+        }),
+        other => writeln!(out, "{:indent$}{}", "", scalar(other)),
+    }
+}
+
+/// Text of strangers, without what could move the cursor.
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        other => other.to_string(),
+    }
+}
