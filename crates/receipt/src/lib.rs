@@ -63,6 +63,8 @@ mod key;
 mod leaf;
 mod registry;
 mod statement;
+#[cfg(test)]
+mod tests;
 
 pub use bundle::{BUNDLE_MAX_BYTES, Bundle, Snapshot};
 pub use claims::{

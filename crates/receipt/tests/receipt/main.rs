@@ -15,6 +15,18 @@ mod parts;
 #[path = "../../examples/vectors/rejected.rs"]
 mod rejected;
 
+#[path = "../../src/tests.rs"]
+mod seeded;
+
+mod arbitrary;
 mod cddl;
+mod claims;
+mod digest;
+mod disclosure;
+mod encoding;
+mod golden;
+mod json;
 mod reader;
+mod signatures;
+mod statements;
 mod vectors;
