@@ -144,7 +144,7 @@ proptest! {
         let _ = d.clone().bool();
         let _ = d.clone().null();
         let _ = d.clone().tag(18);
-        let _ = d.clone().list(|d| d.uint());
+        let _ = d.clone().list(Decoder::uint);
         let mut d = d;
         if let Ok(mut map) = d.map() {
             while let Ok(Some(_)) = d.next_key(&mut map) {

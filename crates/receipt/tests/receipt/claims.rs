@@ -226,25 +226,25 @@ fn nothing_is_signed_that_does_not_decode() {
     type Edit = fn(&mut Claims);
     let edits: [(&str, Edit); 9] = [
         ("receipt.signature.kid-mismatch", |c| {
-            c.issuer.kid = stranger_key().kid()
+            c.issuer.kid = stranger_key().kid();
         }),
         ("receipt.too-large", |c| {
-            c.operation.name = "o".repeat(4_097)
+            c.operation.name = "o".repeat(4_097);
         }),
         ("receipt.too-large", |c| {
-            c.unknown = vec![(60, filler(66_000))]
+            c.unknown = vec![(60, filler(66_000))];
         }),
         ("receipt.claim.inconsistent", |c| c.log.kind = 2),
         ("receipt.claim.provenance", |c| {
-            c.audit = Some((Provenance::Observed, Audit::Given))
+            c.audit = Some((Provenance::Observed, Audit::Given));
         }),
         ("receipt.malformed", |c| c.outcome.http_status = 1_000),
         ("receipt.malformed", |c| c.unknown = vec![(60, vec![0xff])]),
         ("receipt.malformed", |c| {
-            c.unknown = vec![(64, vec![0x82, 0, 0])]
+            c.unknown = vec![(64, vec![0x82, 0, 0])];
         }),
         ("receipt.malformed", |c| {
-            c.unknown = vec![(61, vec![0x82, 0, 0]), (60, vec![0x82, 0, 0])]
+            c.unknown = vec![(61, vec![0x82, 0, 0]), (60, vec![0x82, 0, 0])];
         }),
     ];
     for (code, edit) in edits {

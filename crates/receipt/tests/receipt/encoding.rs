@@ -42,11 +42,11 @@ fn check_canonical(bytes: &[u8]) -> Result<(), TestCaseError> {
         let again = SignedRevocation::sign(*signed.unverified(), &operator_key());
         prop_assert_eq!(payload(again.unwrap().as_bytes()), payload(bytes));
     }
-    if let Ok(signed) = SignedOperatorStatement::decode(bytes) {
-        if signed.unverified().key == operator_key().public() {
-            let again = SignedOperatorStatement::sign(signed.unverified().clone(), &operator_key());
-            prop_assert_eq!(payload(again.unwrap().as_bytes()), payload(bytes));
-        }
+    if let Ok(signed) = SignedOperatorStatement::decode(bytes)
+        && signed.unverified().key == operator_key().public()
+    {
+        let again = SignedOperatorStatement::sign(signed.unverified().clone(), &operator_key());
+        prop_assert_eq!(payload(again.unwrap().as_bytes()), payload(bytes));
     }
     Ok(())
 }
@@ -148,12 +148,11 @@ fn vectors() -> &'static [Vec<u8>] {
             if case.bytes.len() > 8_192 {
                 continue;
             }
-            if case.format == Format::Bundle {
-                if let Ok(bundle) = Bundle::decode(&case.bytes) {
-                    if let Ok(envelope) = crate::forge::Envelope::of(&bundle.receipt) {
-                        all.push(envelope.payload);
-                    }
-                }
+            if case.format == Format::Bundle
+                && let Ok(bundle) = Bundle::decode(&case.bytes)
+                && let Ok(envelope) = crate::forge::Envelope::of(&bundle.receipt)
+            {
+                all.push(envelope.payload);
             }
             all.push(case.bytes);
         }

@@ -1,5 +1,7 @@
 //! Tests of the receipt formats through the public interface.
 
+#![cfg(test)]
+
 #[path = "../../examples/vectors/accepted.rs"]
 mod accepted;
 #[path = "../../examples/vectors/case.rs"]
