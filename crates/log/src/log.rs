@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::{
     config::LogConfig,
     core::{self, Core, Lookup, Phase, Room},
+    cosign::ConsistencySource,
     disk::RealDisk,
     error::LogError,
     journal,
@@ -279,6 +280,13 @@ impl Log {
     /// Entries of published leaves, at most 65,536 of them: ask again from behind the last for more.
     pub async fn entries(&self, range: Range<u64>) -> Result<Vec<Bytes>, LogError> {
         self.blocking(move |core| core.entries(range)).await
+    }
+
+    /// Consistency proofs that lead to the latest published checkpoint.
+    pub fn consistency_source(&self) -> Option<ConsistencySource> {
+        let core = &self.inner.core;
+        self.published()
+            .map(|published| ConsistencySource::new(published.size, Arc::clone(&core.storage)))
     }
 
     /// Where the tiles are, for [`crate::serve`].

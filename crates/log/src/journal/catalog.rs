@@ -238,7 +238,7 @@ impl Catalog {
             path: path.clone(),
             source,
         };
-        let mut window = Window::new(segment.file).map_err(io)?;
+        let mut window = Window::short(segment.file).map_err(io)?;
         // A place in another segment is of no use.
         let (mut at, mut offset) = from
             .filter(|(known, _)| (first..=index).contains(known))

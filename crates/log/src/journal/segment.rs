@@ -26,8 +26,10 @@ use crate::{
 const MAGIC: &[u8; 24] = b"proofmark/log/1/journal\n";
 pub(crate) const SEGMENT_HEADER_LEN: usize = 136;
 const DIGEST_START: usize = 104;
-/// What is read at once when records are read in order.
+/// What is read at once when all records are read in order.
 const READ_AHEAD: usize = 256 * 1024;
+/// What is read at once when a few headers are.
+const SHORT_READ_AHEAD: usize = 16 * 1024;
 
 /// Which log a journal belongs to: SHA-256 of the text of its verifier key.
 pub(crate) type JournalIdentity = [u8; 32];
@@ -129,16 +131,28 @@ pub(crate) fn parse_segment_name(name: &str) -> Option<u64> {
 pub(crate) struct Window {
     file: Arc<dyn DiskFile>,
     len: u64,
+    read_ahead: usize,
     start: u64,
     bytes: Vec<u8>,
 }
 
 impl Window {
+    /// A window for reading on to the end of a file.
     pub(crate) fn new(file: Arc<dyn DiskFile>) -> io::Result<Self> {
+        Self::with_read_ahead(file, READ_AHEAD)
+    }
+
+    /// A window for reading a few records.
+    pub(crate) fn short(file: Arc<dyn DiskFile>) -> io::Result<Self> {
+        Self::with_read_ahead(file, SHORT_READ_AHEAD)
+    }
+
+    fn with_read_ahead(file: Arc<dyn DiskFile>, read_ahead: usize) -> io::Result<Self> {
         let len = file.len()?;
         Ok(Self {
             file,
             len,
+            read_ahead,
             start: 0,
             bytes: Vec::new(),
         })
@@ -160,7 +174,7 @@ impl Window {
             Some(at) => at,
             None => {
                 let rest = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
-                self.bytes.resize(len.max(READ_AHEAD).min(rest), 0);
+                self.bytes.resize(len.max(self.read_ahead).min(rest), 0);
                 self.start = offset;
                 self.file.read_at(&mut self.bytes, offset)?;
                 0
