@@ -106,6 +106,24 @@ fn points_for_which_anyone_can_sign_are_refused() {
 }
 
 #[test]
+fn a_point_has_one_encoding() {
+    // y and y + p encode the same point where both fit 255 bits.
+    let mut refused = 0;
+    for y in 2..19u8 {
+        let mut canonical = [0; 32];
+        canonical[0] = y;
+        let mut second = [0xff; 32];
+        (second[0], second[31]) = (0xed + y, 0x7f);
+        let new = |key: &[u8; 32]| VerifierKey::new(name("k"), KeyType::Ed25519, key);
+        if new(&canonical).is_ok() {
+            assert_eq!(new(&second), Err(VerifierKeyError::Point));
+            refused += 1;
+        }
+    }
+    assert!(refused > 3, "{refused} points tried");
+}
+
+#[test]
 fn names_follow_the_rules() {
     for good in ["a", "example.com/log42", "\u{e9}t\u{e9}", &"x".repeat(255)] {
         assert_eq!(NoteKeyName::parse(good).unwrap().as_str(), good);
