@@ -4,6 +4,7 @@ pub mod access;
 mod ambient;
 mod caller;
 mod config;
+pub mod endpoints;
 mod error;
 mod exchange;
 pub mod metrics;
