@@ -101,6 +101,15 @@ pub(crate) struct Held {
     pub(crate) deposit: Option<Deposit>,
 }
 
+impl Exchange {
+    /// Bytes of the answer that was kept, roughly.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        let assembled = self.returned.answer.iter().flat_map(|answer| &answer.choices);
+        let raw = self.returned.raw.as_ref().map_or(0, Bytes::len);
+        assembled.fold(raw, |sum, choice| sum.saturating_add(choice.text.len()))
+    }
+}
+
 impl fmt::Debug for Exchange {
     /// Without contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

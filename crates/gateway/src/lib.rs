@@ -7,6 +7,7 @@ mod config;
 pub mod endpoints;
 mod error;
 mod exchange;
+mod issue;
 pub mod metrics;
 mod relay;
 mod routing;
@@ -21,5 +22,6 @@ pub use config::{
     UpstreamConfig, UpstreamKey, WitnessConfig,
 };
 pub use error::{GatewayError, OverloadedBy, QuotaReason};
+pub use issue::{ReceiptIssuer, ReceiptIssuerConfig};
 pub use exchange::{Adjusted, Exchange, Handoff, IssueError, Issued, Issuer, Returned};
 pub use server::Gateway;
