@@ -41,16 +41,16 @@ pub struct KeyStatement {
     pub operator_key_online: bool,
 }
 
-/// Why a key is revoked. It is shown; it changes nothing in what a revocation does.
+/// Why a key is revoked, which decides about receipts without a witnessed time (§8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevocationReason {
-    /// Not said.
+    /// Not said: as if somebody else had it.
     Unspecified,
-    /// Somebody else has it.
+    /// Somebody else has it, and can write any time into a receipt: only what was witnessed before stands.
     Compromised,
-    /// Another key took its place.
+    /// Another key took its place: what says that it was issued before stands.
     Superseded,
-    /// The node is gone.
+    /// The node is gone: as superseded.
     Ceased,
 }
 
@@ -200,15 +200,6 @@ impl KeyStatement {
 }
 
 impl Revocation {
-    /// Whether this takes a receipt signed by `kid` its validity. `witnessed` is the first time, in Unix seconds, at
-    /// which a witnessed checkpoint covered the receipt: only that saves it. What the receipt says of its own time
-    /// counts for nothing, since whoever has the key writes it.
-    ///
-    /// Call it on a revocation that the operator of the key signed, from [`SignedRevocation::verify`].
-    pub fn revokes(&self, kid: &KeyId, witnessed: Option<u64>) -> bool {
-        self.kid == *kid && witnessed.is_none_or(|time| time >= self.since)
-    }
-
     fn encode(&self) -> Vec<u8> {
         let reason = match self.reason {
             RevocationReason::Unspecified => 0,

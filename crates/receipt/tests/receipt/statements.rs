@@ -1,37 +1,13 @@
-//! Statements by the operator key, revocation, evidence.
+//! Statements by the operator key, registry leaves, evidence, bounds of a bundle.
 
 use proofmark_receipt::{
-    Bundle, Evidence, ReceiptError, RegistryKind, RegistryLeaf, Revocation, RevocationReason,
-    SignedKeyStatement, SignedOperatorStatement,
+    Bundle, Evidence, ReceiptError, RegistryKind, RegistryLeaf, SignedKeyStatement,
+    SignedOperatorStatement,
 };
 
 use crate::accepted::pending;
-use crate::fixture::{self, node_key, operator_key, stranger_key};
+use crate::fixture::{self, operator_key, stranger_key};
 use crate::forge::{self, Entries, Envelope};
-
-#[test]
-fn only_what_was_witnessed_before_a_revocation_stands() {
-    for reason in [
-        RevocationReason::Unspecified,
-        RevocationReason::Compromised,
-        RevocationReason::Superseded,
-        RevocationReason::Ceased,
-    ] {
-        let revocation = Revocation {
-            kid: node_key().kid(),
-            since: 1_000,
-            reason,
-        };
-        let kid = node_key().kid();
-        assert!(!revocation.revokes(&kid, Some(999)));
-        assert!(revocation.revokes(&kid, Some(1_000)));
-        assert!(revocation.revokes(&kid, Some(1_001)));
-        assert!(revocation.revokes(&kid, None));
-        let other = stranger_key().kid();
-        assert!(!revocation.revokes(&other, Some(1_001)));
-        assert!(!revocation.revokes(&other, None));
-    }
-}
 
 #[test]
 fn an_operator_signs_its_own_statement() {
