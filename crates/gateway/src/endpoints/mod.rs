@@ -13,6 +13,7 @@ mod query;
 mod receipts;
 mod registry;
 mod respond;
+mod retention;
 mod state;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::error::GatewayError;
 
 pub use bundle::BUNDLE_TARGET_BYTES;
 pub use pending::{InProgress, Pending};
+pub use retention::keep_retention;
 pub use state::{Endpoints, EndpointsConfig};
 
 /// Path of this interface's description.
