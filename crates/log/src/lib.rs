@@ -10,6 +10,7 @@
 //! It does not show that what a leaf commits to is true, and by itself not that a log shows everyone the same:
 //! verification is in `proofmark-tlog` and `proofmark-verify`, and takes witnesses.
 
+pub mod bench;
 mod clock;
 mod config;
 mod core;

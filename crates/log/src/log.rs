@@ -17,7 +17,7 @@ use crate::{
     config::LogConfig,
     core::{self, Core, Lookup, Phase, Room},
     cosign::ConsistencySource,
-    disk::RealDisk,
+    disk::{Disk, RealDisk},
     error::LogError,
     journal,
     published::PublishedCheckpoint,
@@ -53,12 +53,14 @@ impl Log {
     /// Opens the log in `config.dir`, or makes it, and starts its threads. Blocks: it reads files, and writes the
     /// tiles of records that a crash left in the journal only.
     pub fn open(config: LogConfig) -> Result<Self, LogError> {
-        let opened = core::open(Arc::new(RealDisk), &config)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let opened = core::open(&disk, &config)?;
         let core = Arc::clone(&opened.core);
-        let threads = threads::spawn(opened, &config)?;
+        let queue_timeout = config.queue_timeout;
+        let threads = threads::spawn(opened, config)?;
         let inner = Inner {
             core,
-            queue_timeout: config.queue_timeout,
+            queue_timeout,
             threads: Mutex::new(threads),
         };
         Ok(Self {

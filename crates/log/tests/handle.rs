@@ -1,5 +1,7 @@
 //! The handle of a log on a real directory: what a service that uses it relies on.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::BTreeSet,
     sync::{

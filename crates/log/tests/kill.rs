@@ -3,6 +3,12 @@
 //!
 //! `PROOFMARK_KILLS` is the number of kills (default 8), `PROOFMARK_SEED` the seed of the moments.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "kill/child.rs"]
 mod child;
 #[path = "kill/ledger.rs"]

@@ -45,14 +45,14 @@ pub(crate) struct Opened {
 }
 
 /// Opens the log in a directory, or makes it.
-pub(crate) fn open(disk: Arc<dyn Disk>, config: &LogConfig) -> Result<Opened, LogError> {
+pub(crate) fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Result<Opened, LogError> {
     config.check()?;
     let origin = Origin::of_key(config.signer.name()).map_err(LogError::Origin)?;
     let dir = &config.dir;
     disk.create_dir_all(dir).map_err(io_error("make", dir))?;
-    let lock = lock(&*disk, dir)?;
+    let lock = lock(&**disk, dir)?;
     let storage = DirectoryStorage::on(
-        Arc::clone(&disk),
+        Arc::clone(disk),
         dir.join(PUBLIC_DIR),
         dir.join(STAGING_DIR),
     );
@@ -60,13 +60,13 @@ pub(crate) fn open(disk: Arc<dyn Disk>, config: &LogConfig) -> Result<Opened, Lo
         .prepare()
         .map_err(io_error("prepare", dir.join(PUBLIC_DIR)))?;
     let storage: Arc<dyn Storage> = Arc::new(storage);
-    let (state, stored) = open_state(&*disk, config, &origin)?;
+    let (state, stored) = open_state(&**disk, config, &origin)?;
     let published = check_published(&*storage, config.signer.vkey(), &stored.frontier)?;
 
     let now_ms = config.clock.unix_ms();
     let age = u64::try_from(config.segment_max_age.as_millis()).unwrap_or(u64::MAX);
     let (journal, catalog, recovered) = JournalWriter::open(
-        Arc::clone(&disk),
+        Arc::clone(disk),
         dir.join(JOURNAL_DIR),
         journal_identity(config.signer.vkey()),
         JournalOptions {

@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     config::LogConfig,
     core::open::open,
-    disk::sim::SimDisk,
+    disk::{Disk, sim::SimDisk},
     error::LogError,
     journal,
     record::{Appended, Record},
@@ -45,6 +45,10 @@ pub(crate) fn signer(name: &str) -> Arc<NoteSigner> {
 
 pub(crate) fn dir() -> PathBuf {
     PathBuf::from("/log")
+}
+
+pub(crate) fn dynamic(disk: &SimDisk) -> Arc<dyn Disk> {
+    Arc::new(disk.clone())
 }
 
 /// A log whose steps are driven by hand.
@@ -74,7 +78,7 @@ impl Rig {
             core,
             writer,
             integrator,
-        } = open(Arc::new(disk.clone()), &config(clock))?;
+        } = open(&dynamic(disk), &config(clock))?;
         Ok(Self {
             disk: disk.clone(),
             clock: Arc::clone(clock),

@@ -66,7 +66,6 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
 }
 
 /// An open file. Reads and writes name their offset, so that threads share it.
-#[expect(clippy::len_without_is_empty, reason = "a file is not a collection")]
 pub(crate) trait DiskFile: fmt::Debug + Send + Sync {
     /// Fills `buf` from `offset` on; `UnexpectedEof` if the file ends before.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;

@@ -306,7 +306,7 @@ fn damage_in_closed_segments_is_found_when_it_is_read() {
     disk.corrupt(&segment(second), SEGMENT_HEADER_LEN + BODY_START + 1, 1);
     match read_all(&catalog, 0, 60).unwrap_err() {
         JournalError::Damaged { path, index, .. } => {
-            assert_eq!((path, index), (segment(second), second))
+            assert_eq!((path, index), (segment(second), second));
         }
         other => panic!("{other}"),
     }

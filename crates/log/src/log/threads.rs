@@ -22,7 +22,7 @@ const STORAGE_RETRY: Duration = Duration::from_secs(1);
 const COSIGN_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Starts the threads of a log.
-pub(super) fn spawn(opened: Opened, config: &LogConfig) -> Result<Vec<JoinHandle<()>>, LogError> {
+pub(super) fn spawn(opened: Opened, config: LogConfig) -> Result<Vec<JoinHandle<()>>, LogError> {
     let Opened {
         core,
         mut writer,
@@ -37,7 +37,7 @@ pub(super) fn spawn(opened: Opened, config: &LogConfig) -> Result<Vec<JoinHandle
     let publisher = Publisher {
         core: Arc::clone(&core),
         integrator,
-        cosigner: config.cosigner.clone(),
+        cosigner: config.cosigner,
         interval: config.checkpoint_interval,
         recosign_interval: config.recosign_interval,
         runtime,

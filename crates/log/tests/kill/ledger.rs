@@ -172,7 +172,7 @@ impl Ledger {
                 }
             }
             Err(LogError::Dropped { .. }) => {
-                assert!(index < self.dropped_before, "{name:?} was dropped")
+                assert!(index < self.dropped_before, "{name:?} was dropped");
             }
             // An erasure that was cut short leaves a secret that nobody can use; it is erased by asking again.
             Err(error) => {

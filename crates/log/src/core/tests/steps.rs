@@ -217,7 +217,7 @@ fn a_step_that_the_storage_refused_is_taken_again() {
 #[test]
 fn two_writers_on_one_directory_are_refused_in_words() {
     let rig = Rig::new(1);
-    let error = open(Arc::new(rig.disk.clone()), &config(&rig.clock)).unwrap_err();
+    let error = open(&dynamic(&rig.disk), &config(&rig.clock)).unwrap_err();
     assert_eq!(error.code(), "log.directory.locked");
     assert_eq!(
         error.to_string(),
@@ -234,7 +234,7 @@ fn a_directory_of_another_log_is_refused() {
         signer: signer("log.test/other"),
         ..config(&clock)
     };
-    let error = open(Arc::new(disk), &other).unwrap_err();
+    let error = open(&dynamic(&disk), &other).unwrap_err();
     assert_eq!(error.code(), "log.directory.other-log");
 }
 
@@ -246,7 +246,7 @@ fn a_state_older_than_the_published_checkpoint_is_refused() {
     let (disk, clock) = (rig.disk.clone(), Arc::clone(&rig.clock));
     drop(rig);
     disk.vanish(&dir().join("state.redb"));
-    let error = open(Arc::new(disk), &config(&clock)).unwrap_err();
+    let error = open(&dynamic(&disk), &config(&clock)).unwrap_err();
     assert!(
         matches!(
             error,

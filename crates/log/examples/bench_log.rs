@@ -1,0 +1,79 @@
+//! Prints the figures of the log: `bench_log DIRECTORY [LEAVES]`. `proofmark bench log` prints them as a table.
+
+use std::path::Path;
+
+use proofmark_log::{
+    LogError,
+    bench::{AppendLoad, appends, check, fill, sync_cost},
+};
+
+fn main() -> Result<(), LogError> {
+    let mut arguments = std::env::args().skip(1);
+    let dir = arguments.next().unwrap_or_else(|| "bench-log".to_owned());
+    let leaves: u64 = arguments
+        .next()
+        .and_then(|leaves| leaves.parse().ok())
+        .unwrap_or(1_000_000);
+    let dir = Path::new(&dir);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| LogError::Io {
+            op: "start a runtime for",
+            path: dir.to_owned(),
+            source,
+        })?;
+    std::fs::create_dir_all(dir).map_err(|source| LogError::Io {
+        op: "make",
+        path: dir.to_owned(),
+        source,
+    })?;
+    tell(&format!("sync {:#?}", sync_cost(dir, 2000)?));
+    let saturated = AppendLoad::default();
+    let single = AppendLoad {
+        records: 5000,
+        producers: 1,
+        ..AppendLoad::default()
+    };
+    let paced = AppendLoad {
+        records: 20_000,
+        producers: 64,
+        rate_per_s: Some(2000),
+        ..AppendLoad::default()
+    };
+    for (name, load) in [
+        (
+            "plain",
+            AppendLoad {
+                keyed: false,
+                ..saturated.clone()
+            },
+        ),
+        ("idempotent", saturated.clone()),
+        (
+            "idempotent, 8 KiB",
+            AppendLoad {
+                payload_bytes: 8192,
+                records: 50_000,
+                ..saturated
+            },
+        ),
+        ("one producer", single),
+        ("2,000 per second", paced),
+    ] {
+        let figures = runtime.block_on(appends(&dir.join(name.replace(", ", "-")), &load))?;
+        tell(&format!("{name}: {figures:?}"));
+    }
+    let dir = dir.join("fsck");
+    let started = std::time::Instant::now();
+    runtime.block_on(fill(&dir, leaves, true))?;
+    tell(&format!("filled {leaves} in {:?}", started.elapsed()));
+    tell(&format!("fsck of {leaves}: {:?}", check(&dir)?));
+    Ok(())
+}
+
+fn tell(line: &str) {
+    use std::io::Write;
+    // Nobody reads on: nothing to be done about it.
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
