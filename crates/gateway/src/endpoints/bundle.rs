@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::header::{CONTENT_DISPOSITION, HeaderValue};
 use http::{HeaderMap, Uri};
-use proofmark_receipt::{BUNDLE_MAX_BYTES, Bundle, Disclosure};
+use proofmark_receipt::{BUNDLE_MAX_BYTES, Bundle, Disclosure, ReceiptId};
 use tokio::time::{Instant, timeout_at};
 
 use super::find::{Found, Lookup, unavailable};
@@ -55,19 +55,15 @@ impl Endpoints {
         let waits = parameters.parsed("wait", "expected 'logged'", |text| {
             (text == "logged").then_some(())
         })?;
-        let deadline = waits.map(|()| Instant::now() + LONGEST_WAIT);
-        let found = match self.find_until(headers, text, deadline).await? {
+        if waits.is_some()
+            && let Some(id) = self.still_pending(text, headers).await?
+        {
+            return Ok(pending(&id.to_string()));
+        }
+        let found = match self.find(headers, text).await? {
             Lookup::Found(found) => *found,
             Lookup::Pending(id) => return Ok(pending(&id.to_string())),
         };
-        if let Some(deadline) = deadline {
-            let logged =
-                timeout_at(deadline, self.receipts_log().wait_integrated(found.index)).await;
-            match logged {
-                Ok(published) => drop(published.map_err(|error| unavailable(&error))?),
-                Err(_) => return Ok(pending(&found.id.to_string())),
-            }
-        }
         let id = found.id;
         let mut bundle = self.assemble(&found).await?;
         let body = match wanted {
@@ -100,20 +96,29 @@ impl Endpoints {
         Ok(response)
     }
 
-    /// Waits for a receipt in the making until `deadline`.
-    async fn find_until(
+    /// Waits for the receipt to be in the log, for [`LONGEST_WAIT`] at most; its id if it is not by then. Waiting takes no memory.
+    async fn still_pending(
         &self,
-        headers: &HeaderMap,
         text: &str,
-        deadline: Option<Instant>,
-    ) -> Result<Lookup, GatewayError> {
-        let found = self.find(headers, text).await?;
-        let (Lookup::Pending(id), Some(deadline)) = (&found, deadline) else {
-            return Ok(found);
+        headers: &HeaderMap,
+    ) -> Result<Option<ReceiptId>, GatewayError> {
+        let deadline = Instant::now() + LONGEST_WAIT;
+        let mut found = self.find(headers, text).await?;
+        if let Lookup::Pending(id) = found {
+            let waited = timeout_at(deadline, self.config.pending.wait(id)).await;
+            if waited.is_err() {
+                return Ok(Some(id));
+            }
+            found = self.find(headers, text).await?;
+        }
+        let (id, index) = match found {
+            Lookup::Found(found) => (found.id, found.index),
+            Lookup::Pending(id) => return Ok(Some(id)),
         };
-        match timeout_at(deadline, self.config.pending.wait(*id)).await {
-            Ok(()) => self.find(headers, text).await,
-            Err(_) => Ok(found),
+        match timeout_at(deadline, self.receipts_log().wait_integrated(index)).await {
+            Ok(Ok(_)) => Ok(None),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => Ok(Some(id)),
         }
     }
 
