@@ -138,13 +138,8 @@ impl Endpoints {
         {
             Some(proof) => bundle.log_proof = Some(proof.into_bytes()),
             None => {
-                bundle.promise = Some(
-                    self.receipts_log()
-                        .promise(found.index)
-                        .await
-                        .map_err(failed)?
-                        .into_bytes(),
-                )
+                let promise = self.receipts_log().promise(found.index).await;
+                bundle.promise = Some(promise.map_err(failed)?.into_bytes());
             }
         }
         if let Some(Ok(snapshot)) = self.registry.snapshot().await.map_err(failed)? {

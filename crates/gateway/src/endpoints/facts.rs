@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use proofmark_receipt::{PublicKey, SignedKeyStatement};
 use proofmark_tlog::VerifierKey;
+use proofmark_verify::OperatorRoot;
 use serde_json::{Value, json};
 
 use super::find::unavailable;
@@ -58,7 +59,7 @@ impl Endpoints {
         let roots = &self.config.roots;
         let operator = roots.operators.first();
         let kid = operator
-            .and_then(|operator| operator.public_key())
+            .and_then(OperatorRoot::public_key)
             .as_ref()
             .map(PublicKey::kid);
         let kid = kid.map(|kid| kid.to_string());

@@ -37,7 +37,7 @@ pub async fn keep_retention(
                 );
             }
             Err(error) => {
-                tracing::error!(%error, "cannot drop receipts that have passed their retention")
+                tracing::error!(%error, "cannot drop receipts that have passed their retention");
             }
         }
     }

@@ -131,10 +131,9 @@ impl Disclosable<'_> {
         let mut scopes = Vec::new();
         if let (Execution::Relayed { relayed, .. }, KeptAnswer::Raw(body)) =
             (&self.claims.execution, &self.contents.answer)
+            && relayed.answer.is_some()
         {
-            if relayed.answer.is_some() {
-                scopes.push(("answer".to_owned(), DisclosedValues::Body(body.clone())));
-            }
+            scopes.push(("answer".to_owned(), DisclosedValues::Body(body.clone())));
         }
         if self.claims.output.is_empty() {
             return Ok(scopes);

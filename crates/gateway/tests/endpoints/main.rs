@@ -1,4 +1,8 @@
 //! Receipts, bundles, contents, listings, facts and health over real sockets, with real logs on a real directory.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, outside of the functions that clippy takes for tests"
+)]
 
 mod access;
 mod bundles;

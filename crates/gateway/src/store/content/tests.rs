@@ -36,7 +36,7 @@ fn what_was_kept_comes_back() {
     ];
     let whole = round_trip(Kept {
         received: &received,
-        forwarded: &[received.clone()],
+        forwarded: std::slice::from_ref(&received),
         raw: Some(&raw),
         choices: &choices,
     });
