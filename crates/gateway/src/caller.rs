@@ -47,19 +47,16 @@ impl Wishes {
             let text = value.to_str().map_err(|_| refuse("expected ASCII text"))?;
             match name.as_str().strip_prefix(PREFIX).unwrap_or_default() {
                 "nonce" => {
-                    wishes.nonce = Some(
-                        nonce(text).ok_or_else(|| refuse("expected 8 to 64 bytes as base64url"))?,
-                    )
+                    let expected = "expected 8 to 64 bytes as base64url";
+                    wishes.nonce = Some(nonce(text).ok_or_else(|| refuse(expected))?);
                 }
                 "secret" => {
-                    wishes.secret = Some(
-                        secret(value).ok_or_else(|| refuse("expected 32 bytes as base64url"))?,
-                    )
+                    let expected = "expected 32 bytes as base64url";
+                    wishes.secret = Some(secret(value).ok_or_else(|| refuse(expected))?);
                 }
                 "previous" => {
-                    wishes.previous = Some(
-                        parse_receipt_id(text).ok_or_else(|| refuse("expected a receipt id"))?,
-                    )
+                    let id = parse_receipt_id(text);
+                    wishes.previous = Some(id.ok_or_else(|| refuse("expected a receipt id"))?);
                 }
                 "audit" => {
                     wishes.audit = Some(match text {
@@ -69,9 +66,9 @@ impl Wishes {
                     });
                 }
                 "value-class" => {
-                    wishes.value_class = text
-                        .parse()
-                        .map_err(|_| refuse("expected a number from 0 to 255"))?
+                    let class = text.parse();
+                    wishes.value_class =
+                        class.map_err(|_| refuse("expected a number from 0 to 255"))?;
                 }
                 _ => return Err(refuse("no such header")),
             }

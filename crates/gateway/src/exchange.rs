@@ -13,6 +13,7 @@ use proofmark_receipt::{
 
 use crate::access::{Admitted, Deposit, NanoUsd, Slot};
 use crate::caller::Wishes;
+use crate::endpoints::InProgress;
 use crate::relay::Memory;
 
 /// One request that was handed to an upstream, and what came of it.
@@ -92,7 +93,10 @@ pub struct Returned {
 #[derive(Debug)]
 pub(crate) struct Held {
     #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) in_progress: InProgress,
+    #[expect(dead_code, reason = "held for its drop")]
     pub(crate) request: Slot,
+    #[expect(dead_code, reason = "held for its drop")]
     pub(crate) stream: Option<Slot>,
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) received: Memory,
@@ -104,7 +108,11 @@ pub(crate) struct Held {
 impl Exchange {
     /// Bytes of the answer that was kept, roughly.
     pub(crate) fn answer_bytes(&self) -> usize {
-        let assembled = self.returned.answer.iter().flat_map(|answer| &answer.choices);
+        let assembled = self
+            .returned
+            .answer
+            .iter()
+            .flat_map(|answer| &answer.choices);
         let raw = self.returned.raw.as_ref().map_or(0, Bytes::len);
         assembled.fold(raw, |sum, choice| sum.saturating_add(choice.text.len()))
     }

@@ -9,6 +9,7 @@ mod error;
 mod exchange;
 mod issue;
 pub mod metrics;
+mod models;
 mod relay;
 mod routing;
 mod server;
@@ -24,4 +25,4 @@ pub use config::{
 pub use error::{GatewayError, OverloadedBy, QuotaReason};
 pub use issue::{ReceiptIssuer, ReceiptIssuerConfig};
 pub use exchange::{Adjusted, Exchange, Handoff, IssueError, Issued, Issuer, Returned};
-pub use server::Gateway;
+pub use server::{Gateway, GatewayParts};

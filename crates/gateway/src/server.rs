@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, Request};
@@ -12,17 +13,43 @@ use hyper::body::Incoming;
 use proofmark_http::{Handler, ServeOptions, Served, serve};
 use proofmark_openai::Operation;
 use tokio::net::TcpListener;
+use tower_service::Service as _;
 
 use crate::access::Access;
 use crate::ambient::{Clock, Entropy};
 use crate::config::{Config, ConfigError};
+use crate::endpoints::Pending;
 use crate::error::GatewayError;
 use crate::exchange::Issuer;
-use crate::relay::Relay;
+use crate::metrics::Metrics;
+use crate::models::Catalog;
+use crate::relay::{Relay, RelayParts};
+
+/// What [`Gateway::open`] needs beside the configuration.
+pub struct GatewayParts<I> {
+    /// What makes receipts.
+    pub issuer: Arc<I>,
+    /// Keys, limits and bounds.
+    pub access: Arc<Access>,
+    /// Numbers, shared with the endpoint that shows them.
+    pub metrics: Metrics,
+    /// Receipts in the making, shared with the endpoint that is asked for them.
+    pub pending: Pending,
+    /// What answers all other paths, 404 and 405 included: [`crate::endpoints::router`].
+    pub router: Router,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
 
 /// The server of one node.
 pub struct Gateway<I: Issuer> {
     relay: Relay<I>,
+    catalog: Catalog,
+    access: Arc<Access>,
+    clock: Arc<dyn Clock>,
+    router: Router,
     options: ServeOptions,
 }
 
@@ -34,11 +61,17 @@ impl<I: Issuer> Gateway<I> {
     pub fn open(
         config: &Config,
         environment: impl Fn(&str) -> Option<String>,
-        issuer: Arc<I>,
-        access: Arc<Access>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
+        parts: GatewayParts<I>,
     ) -> Result<Self, ConfigError> {
+        let GatewayParts {
+            issuer,
+            access,
+            metrics,
+            pending,
+            router,
+            clock,
+            entropy,
+        } = parts;
         let server = &config.server;
         let options = ServeOptions {
             max_connections: usize::try_from(server.max_connections).unwrap_or(usize::MAX),
@@ -48,8 +81,20 @@ impl<I: Issuer> Gateway<I> {
             grace: Duration::from_millis(server.shutdown_grace_ms),
             ..ServeOptions::default()
         };
+        let relay = RelayParts {
+            issuer,
+            access: Arc::clone(&access),
+            metrics,
+            pending,
+            clock: Arc::clone(&clock),
+            entropy,
+        };
         Ok(Self {
-            relay: Relay::open(config, environment, issuer, access, clock, entropy)?,
+            relay: Relay::open(config, environment, relay)?,
+            catalog: Catalog::new(),
+            access,
+            clock,
+            router,
             options,
         })
     }
@@ -64,6 +109,28 @@ impl<I: Issuer> Gateway<I> {
     }
 }
 
+impl<I: Issuer> Gateway<I> {
+    /// `/v1/models` and what is below it.
+    async fn models(&self, request: &Request<Incoming>, id: Option<&str>) -> Response {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return GatewayError::MethodNotAllowed { allow: "GET, HEAD" }.into_response();
+        }
+        let holder = self
+            .access
+            .authenticate(request.headers(), self.clock.unix_ms());
+        match holder {
+            Ok(holder) if holder.may_use() => {}
+            Ok(_) => return GatewayError::InvalidApiKey.into_response(),
+            Err(error) => return error.into_response(),
+        }
+        let (upstreams, routes) = (&self.relay.upstreams, &self.relay.routes);
+        match id {
+            None => self.catalog.list(upstreams, routes).await,
+            Some(id) => self.catalog.one(id, upstreams, routes).await,
+        }
+    }
+}
+
 impl<I: Issuer> Handler for Gateway<I> {
     type Body = Body;
 
@@ -72,8 +139,17 @@ impl<I: Issuer> Handler for Gateway<I> {
             "/v1/chat/completions" => Operation::ChatCompletions,
             "/v1/completions" => Operation::Completions,
             "/v1/embeddings" => Operation::Embeddings,
-            "/healthz" => return Response::new(Body::from("ok\n")),
-            _ => return GatewayError::NotFound.into_response(),
+            "/v1/models" => return self.models(&request, None).await,
+            path => {
+                return match path.strip_prefix("/v1/models/") {
+                    Some(id) => self.models(&request, Some(id)).await,
+                    // A router is always ready and never fails.
+                    None => match self.router.clone().call(request).await {
+                        Ok(response) => response,
+                        Err(never) => match never {},
+                    },
+                };
+            }
         };
         if request.method() != Method::POST {
             return GatewayError::MethodNotAllowed { allow: "POST" }.into_response();

@@ -157,12 +157,12 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    /// `1.2` or `1.3`.
+    /// `TLSv1.2` or `TLSv1.3`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::V1_2 => "1.2",
-            Self::V1_3 => "1.3",
+            Self::V1_2 => "TLSv1.2",
+            Self::V1_3 => "TLSv1.3",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration file: one TOML, unknown keys refused, every default written down here.
 //!
 //! ```toml
-//! listen = "127.0.0.1:8080"
+//! listen = "127.0.0.1:8787"
 //! data = "/var/lib/proofmark"
 //!
 //! [[upstream]]
@@ -35,7 +35,7 @@ pub use upstream::{UpstreamConfig, UpstreamKey};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Address to serve on. Default `127.0.0.1:8080`; beyond loopback API keys are required.
+    /// Address to serve on. Default `127.0.0.1:8787`; beyond loopback API keys are required.
     pub listen: SocketAddr,
     /// Data directory: keys, logs, receipts. Default `proofmark-data`.
     pub data: PathBuf,
@@ -64,7 +64,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
             data: PathBuf::from("proofmark-data"),
             name: "node-1".to_owned(),
             public_url: None,

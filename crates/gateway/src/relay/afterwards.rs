@@ -83,6 +83,14 @@ impl Issuing {
             afterwards,
         }
     }
+
+    /// A receipt that was asked for before.
+    pub(crate) fn over(afterwards: Afterwards) -> Self {
+        let over = IssueError::Unavailable {
+            reason: "asked for twice".to_owned(),
+        };
+        Self::new(Box::pin(std::future::ready(Err(over))), afterwards)
+    }
 }
 
 impl Future for Issuing {

@@ -1,6 +1,7 @@
 //! Asking upstreams until one answers: tries again only what was certainly not processed, turns elsewhere only where the operator said
 //! so, and puts every try on record.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,17 +33,10 @@ pub(super) struct Asked<'u> {
 
 /// A request on its way through the upstreams.
 pub(super) struct Ask<'a> {
-    pub(super) upstreams: &'a [Upstream],
+    pub(super) upstreams: &'a [Arc<Upstream>],
     pub(super) routes: &'a Routes,
     pub(super) request: &'a Request<'a>,
     pub(super) body: &'a Bytes,
-}
-
-/// What came of the tries at one upstream.
-enum Tried {
-    Answer(Answer),
-    /// The next upstream may be asked; if there is none, the caller gets this.
-    Failed(GatewayError),
 }
 
 impl<'a> Ask<'a> {
@@ -80,26 +74,27 @@ impl<'a> Ask<'a> {
                 handoff.tls = None;
             }
             match self.try_one(upstream, index < last, draft).await {
-                Tried::Answer(answer) => {
+                Ok(answer) => {
                     return Ok(Asked {
                         upstream,
                         answer,
                         asks_usage,
                     });
                 }
-                Tried::Failed(error) => failure = error,
+                Err(error) => failure = error,
             }
         }
         Err(failure)
     }
 
-    /// Asks one upstream as often as it is allowed to be asked.
+    /// Asks one upstream as often as it is allowed to be asked. After an error the next upstream may be asked; if there is none, the
+    /// caller gets the error.
     async fn try_one<I: Issuer>(
         &self,
         upstream: &Upstream,
         has_fallback: bool,
         draft: &mut Draft<I>,
-    ) -> Tried {
+    ) -> Result<Answer, GatewayError> {
         let accept = if self.request.stream() {
             "text/event-stream"
         } else {
@@ -126,15 +121,19 @@ impl<'a> Ask<'a> {
             let (attempt, failure, pause) = match sent {
                 Ok(answer) => {
                     let status = answer.status();
+                    if !status.is_success() {
+                        draft.metrics().attempt_failed(&upstream.name, "status");
+                    }
                     let asked_pause = retry_after(answer.headers());
                     let repeats = may_repeat
                         && is_unprocessed(status)
                         && asked_pause.is_none_or(|pause| pause <= LONGEST_PAUSE);
-                    if !repeats && !(has_fallback && is_elsewhere_better(status)) {
+                    let turns_away = has_fallback && is_elsewhere_better(status);
+                    if !repeats && !turns_away {
                         if let Some(open) = draft.open() {
                             open.exchange.handoff.tls = answer.tls();
                         }
-                        return Tried::Answer(answer);
+                        return Ok(answer);
                     }
                     let attempt = Attempt {
                         upstream: upstream.name.as_ref().to_owned(),
@@ -152,10 +151,13 @@ impl<'a> Ask<'a> {
                     )
                 }
                 Err(error) => {
+                    draft
+                        .metrics()
+                        .attempt_failed(&upstream.name, error.reason());
                     let repeats = may_repeat && error.is_unsent();
                     tracing::info!(upstream = %upstream.name, reason = error.reason(), repeats, "upstream failed");
                     if !repeats && !has_fallback {
-                        return Tried::Failed(upstream.failure(&error));
+                        return Err(upstream.failure(&error));
                     }
                     let attempt = Attempt {
                         upstream: upstream.name.as_ref().to_owned(),
@@ -169,7 +171,7 @@ impl<'a> Ask<'a> {
                 open.exchange.handoff.attempts.push(attempt);
             }
             match failure {
-                Some(failure) => return Tried::Failed(failure),
+                Some(failure) => return Err(failure),
                 None => sleep(pause).await,
             }
         }

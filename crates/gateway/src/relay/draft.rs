@@ -9,14 +9,15 @@ use tokio::time::Instant;
 
 use super::afterwards::{Afterwards, Issuing};
 use super::outcome;
+use super::shared::Shared;
 use crate::access::Settlement;
 use crate::exchange::{Exchange, Issuer};
+use crate::metrics::Metrics;
 
 /// An exchange that is not finished. Dropping it, which is what a client does that goes away, issues a receipt that says so.
 pub(crate) struct Draft<I: Issuer> {
     open: Option<Box<Open>>,
-    issuer: Arc<I>,
-    afterwards: Afterwards,
+    shared: Arc<Shared<I>>,
 }
 
 /// What is known so far.
@@ -99,11 +100,10 @@ fn settlement(exchange: &Exchange) -> Settlement {
 }
 
 impl<I: Issuer> Draft<I> {
-    pub(crate) fn new(open: Open, issuer: Arc<I>, afterwards: Afterwards) -> Self {
+    pub(crate) fn new(open: Open, shared: Arc<Shared<I>>) -> Self {
         Self {
             open: Some(Box::new(open)),
-            issuer,
-            afterwards,
+            shared,
         }
     }
 
@@ -113,19 +113,20 @@ impl<I: Issuer> Draft<I> {
     }
 
     pub(crate) fn afterwards(&self) -> &Afterwards {
-        &self.afterwards
+        &self.shared.afterwards
+    }
+
+    /// The process's numbers.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// Issues the receipt of a whole answer.
     pub(crate) fn complete(mut self, answer: Option<Answer>, status: StatusCode) -> Issuing {
+        let class = answer.as_ref().map_or(Status::Completed, outcome::class);
         if let Some(open) = self.open() {
             open.exchange.returned.answer = answer;
         }
-        let assembled = self
-            .open
-            .as_ref()
-            .and_then(|open| open.exchange.returned.answer.as_ref());
-        let class = assembled.map_or(Status::Completed, outcome::class);
         self.close(Outcome {
             status: class,
             http_status: status.as_u16(),
@@ -135,33 +136,23 @@ impl<I: Issuer> Draft<I> {
 
     /// Issues the receipt of whatever came.
     pub(crate) fn close(mut self, outcome: Outcome) -> Issuing {
-        self.issue(outcome)
-    }
-
-    fn issue(&mut self, outcome: Outcome) -> Issuing {
-        let exchange = self.open.take().map(|open| open.close(outcome));
-        let issuer = Arc::clone(&self.issuer);
-        let future = Box::pin(async move {
-            match exchange {
-                Some(exchange) => issuer.issue(exchange).await,
-                None => Err(crate::exchange::IssueError::Unavailable {
-                    reason: "issued twice".to_owned(),
-                }),
-            }
-        });
-        Issuing::new(future, self.afterwards.clone())
+        match self.open.take() {
+            Some(open) => self.shared.issue(open.close(outcome)),
+            None => Issuing::over(self.shared.afterwards.clone()),
+        }
     }
 }
 
 impl<I: Issuer> Drop for Draft<I> {
     fn drop(&mut self) {
-        if let Some(open) = &self.open {
-            let http_status = open.sent_status;
-            drop(self.issue(Outcome {
+        if let Some(open) = self.open.take() {
+            let outcome = Outcome {
                 status: Status::AbortedByClient,
-                http_status,
+                http_status: open.sent_status,
                 code: None,
-            }));
+            };
+            // Dropped at once, it goes on by itself.
+            drop(self.shared.issue(open.close(outcome)));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One event of a stream: read, assembled, and written anew with our id and the pointer to the receipt.
 
-use proofmark_openai::{AnswerError, ApiError, Assembler, Chunk, DONE, Edit, JsonText, Operation};
+use proofmark_openai::{
+    AnswerError, ApiError, Assembler, Chunk, DONE, Edit, JsonText, Operation, RawJson,
+};
 
 /// What is put into the chunks of one stream.
 #[derive(Debug)]
@@ -69,12 +71,7 @@ impl Rewriter {
         if let Some(id) = &self.marks.id {
             edit.set("id", id.clone());
         }
-        if self.hides_usage
-            && chunk
-                .members()
-                .get("usage")
-                .is_some_and(|usage| usage.is_null())
-        {
+        if self.hides_usage && chunk.members().get("usage").is_some_and(RawJson::is_null) {
             edit.remove("usage");
         }
         if !self.pointed && chunk.has_finish_reason() {

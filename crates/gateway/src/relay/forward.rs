@@ -94,27 +94,28 @@ pub(super) fn piece(whole: &Bytes, slice: Cow<'_, [u8]>) -> Bytes {
 mod tests {
     use super::*;
 
-    fn run(
-        body: &str,
-        model: &str,
-        stream_usage: bool,
-    ) -> (String, Vec<(AdjustmentKind, String, String, String)>, bool) {
+    /// Kind, member, detail and value.
+    type Edits = Vec<(AdjustmentKind, String, String, String)>;
+
+    /// The body as sent, the edits on record, and whether usage is asked for.
+    fn run(body: &str, model: &str, stream_usage: bool) -> (String, Edits, bool) {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         let request = Request::open(Operation::ChatCompletions, &bytes).unwrap();
         let forwarded = forward(&request, &bytes, model, stream_usage);
         let text = String::from_utf8(forwarded.pieces.concat()).unwrap();
-        let adjusted = forwarded
-            .adjusted
-            .into_iter()
-            .map(|Adjusted { adjustment, value }| {
-                (
-                    adjustment.kind,
-                    adjustment.member,
-                    adjustment.detail,
-                    value.into_json(),
-                )
-            });
-        (text, adjusted.collect(), forwarded.asks_usage)
+        let edit = |Adjusted { adjustment, value }: Adjusted| {
+            let Adjustment {
+                kind,
+                member,
+                detail,
+            } = adjustment;
+            (kind, member, detail, value.into_json())
+        };
+        (
+            text,
+            forwarded.adjusted.into_iter().map(edit).collect(),
+            forwarded.asks_usage,
+        )
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod forward;
 mod memory;
 mod outcome;
 mod respond;
+mod shared;
 mod stream;
 mod whole;
 
@@ -19,7 +20,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
-use proofmark_openai::{Assembler, Operation};
+use proofmark_openai::{Assembler, JsonKind, OpenAiError, Operation, RawJson};
 use proofmark_receipt::{Outcome, ReceiptId, ReceiptSecret, Salts, Status, StreamChain, Timing};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -31,31 +32,49 @@ use self::draft::{Draft, Open};
 use self::events::{Marks, Rewriter};
 pub(crate) use self::memory::Memory;
 use self::respond::Marked;
+use self::shared::Shared;
 use self::stream::RelayStream;
 use crate::access::{Access, Estimate};
 use crate::ambient::{Clock, Entropy};
 use crate::caller::Wishes;
 use crate::config::{Config, ConfigError};
+use crate::endpoints::Pending;
 use crate::error::GatewayError;
 use crate::exchange::{Exchange, Handoff, Held, Issuer, Returned};
+use crate::metrics::Metrics;
 use crate::routing::Routes;
 use crate::upstream::Upstream;
 
 /// Longest event of a stream, in bytes.
 const MAX_EVENT_BYTES: usize = 4 << 20;
 
+/// Most choices, embeddings or attachments of one request: all of them have a place in its receipt.
+const MAX_PARTS: u64 = 512;
+/// Longest name of a model, in bytes.
+const MAX_MODEL_BYTES: usize = 256;
+
+/// What [`Relay::open`] needs beside the configuration.
+pub(crate) struct RelayParts<I> {
+    pub(crate) issuer: Arc<I>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) metrics: Metrics,
+    pub(crate) pending: Pending,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
 /// What relays requests. One per process.
 pub(crate) struct Relay<I: Issuer> {
-    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) routes: Routes,
-    issuer: Arc<I>,
+    shared: Arc<Shared<I>>,
+    pending: Pending,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     access: Arc<Access>,
     bounds: BodyBounds,
     max_answer_bytes: usize,
     public_url: String,
-    afterwards: Afterwards,
 }
 
 impl<I: Issuer> Relay<I> {
@@ -63,22 +82,32 @@ impl<I: Issuer> Relay<I> {
     pub(crate) fn open(
         config: &Config,
         environment: impl Fn(&str) -> Option<String>,
-        issuer: Arc<I>,
-        access: Arc<Access>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
+        parts: RelayParts<I>,
     ) -> Result<Self, ConfigError> {
+        let RelayParts {
+            issuer,
+            access,
+            metrics,
+            pending,
+            clock,
+            entropy,
+        } = parts;
         let upstreams = config
             .upstream
             .iter()
-            .map(|upstream| Upstream::open(upstream, &environment))
+            .map(|upstream| Upstream::open(upstream, &environment).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let server = &config.server;
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
             upstreams,
             routes: Routes::new(&config.upstream),
-            issuer,
+            shared: Arc::new(Shared {
+                issuer,
+                afterwards: Afterwards::new(),
+                metrics,
+            }),
+            pending,
             clock,
             entropy,
             access,
@@ -93,7 +122,6 @@ impl<I: Issuer> Relay<I> {
                 .unwrap_or_default()
                 .trim_end_matches('/')
                 .to_owned(),
-            afterwards: Afterwards::new(),
         })
     }
 
@@ -106,13 +134,19 @@ impl<I: Issuer> Relay<I> {
         match self.relay(operation, request).await {
             Ok(response) => response,
             // Refused before it was forwarded: no receipt.
-            Err(error) => error.into_response(),
+            Err(error) => self.refuse(error),
         }
     }
 
     /// Waits until every receipt of a request that nobody waits for any more is issued.
     pub(crate) async fn drained(&self) {
-        self.afterwards.drained().await;
+        self.shared.afterwards.drained().await;
+    }
+
+    /// An error before anything was forwarded.
+    fn refuse(&self, error: GatewayError) -> Response {
+        self.shared.metrics.rejected(&error);
+        error.into_response()
     }
 
     async fn relay(
@@ -126,12 +160,14 @@ impl<I: Issuer> Relay<I> {
         let admitted = self.access.admit(&head.headers, received_ms)?;
         let place = self.access.capacity().request().await?;
         let mut wishes = Wishes::parse(&head.headers)?;
-        self.issuer
+        self.shared
+            .issuer
             .check_open()
             .map_err(|_| GatewayError::ReceiptUnavailable)?;
         let mut memory = Memory::new(Arc::clone(&self.access));
         let body = body::read(incoming, self.bounds, &mut memory).await?;
         let request = proofmark_openai::Request::open(operation, &body)?;
+        check_size(&request)?;
         let target = self.routes.find(request.model());
         let target = target.ok_or_else(|| GatewayError::ModelNotFound {
             model: request.model().to_owned(),
@@ -140,6 +176,7 @@ impl<I: Issuer> Relay<I> {
             None => None,
             Some(id) => {
                 let digest = self
+                    .shared
                     .issuer
                     .previous(&admitted, id)
                     .await
@@ -157,6 +194,7 @@ impl<I: Issuer> Relay<I> {
                 .deposit(&admitted, request.model(), estimate(&request, body.len()))?;
         let (id, secret) = self.draw(received_ms, wishes.secret.take())?;
         let marked = self.marked(&id, admitted.headers().to_vec());
+        let in_progress = self.pending.enter(id, admitted.key_id());
         let exchange = Exchange {
             id,
             secret,
@@ -183,6 +221,7 @@ impl<I: Issuer> Relay<I> {
                 done_us: 0,
             },
             held: Held {
+                in_progress,
                 request: place,
                 stream,
                 received: memory,
@@ -190,11 +229,7 @@ impl<I: Issuer> Relay<I> {
                 deposit: Some(deposit),
             },
         };
-        let mut draft = Draft::new(
-            Open::new(exchange, started),
-            Arc::clone(&self.issuer),
-            self.afterwards.clone(),
-        );
+        let mut draft = Draft::new(Open::new(exchange, started), Arc::clone(&self.shared));
         let ask = Ask {
             upstreams: &self.upstreams,
             routes: &self.routes,
@@ -302,6 +337,41 @@ impl<I: Issuer> Relay<I> {
             limits,
         }
     }
+}
+
+/// Refuses what no receipt has room for.
+fn check_size(request: &proofmark_openai::Request<'_>) -> Result<(), GatewayError> {
+    let refuse = |param: &str, expected| {
+        Err(GatewayError::Request(OpenAiError::InvalidValue {
+            param: param.into(),
+            expected,
+        }))
+    };
+    if request.model().len() > MAX_MODEL_BYTES {
+        return refuse("model", "expected a name of at most 256 bytes");
+    }
+    let (param, list) = match request.operation() {
+        Operation::ChatCompletions => ("n", None),
+        Operation::Completions => ("prompt", request.members().get("prompt")),
+        Operation::Embeddings => ("input", request.members().get("input")),
+    };
+    let texts = list.and_then(RawJson::elements).map_or(1, |elements| {
+        // A list of token ids is one text.
+        elements
+            .filter(|element| !matches!(element.kind(), JsonKind::Integer))
+            .count()
+            .max(1) as u64
+    });
+    if texts.saturating_mul(request.parameters().n) > MAX_PARTS {
+        return refuse(param, "expected at most 512 answers in one request");
+    }
+    if request.attachments().count() as u64 > MAX_PARTS {
+        return refuse(
+            "messages",
+            "expected at most 512 attachments in one request",
+        );
+    }
+    Ok(())
 }
 
 /// What the request may take, before anybody counted.

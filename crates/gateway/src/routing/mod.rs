@@ -122,6 +122,14 @@ impl Routes {
         }
     }
 
+    /// The models that an upstream lists by their exact names.
+    pub(crate) fn exact(&self, upstream: usize) -> impl Iterator<Item = &String> {
+        self.upstreams
+            .get(upstream)
+            .into_iter()
+            .flat_map(|route| &route.exact)
+    }
+
     /// Whom to ask after `first` has failed, in order, each upstream once.
     pub(crate) fn fallback(&self, first: &Target) -> Vec<Target> {
         let Some(route) = self.upstreams.get(first.upstream) else {

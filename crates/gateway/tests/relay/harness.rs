@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proofmark_gateway::access::{Access, AccessConfig, Admitted};
+use proofmark_gateway::endpoints::Pending;
+use proofmark_gateway::metrics::Metrics;
 use proofmark_gateway::{
-    Clock, Config, Entropy, EntropyError, Exchange, Gateway, Handoff, IssueError, Issued, Issuer,
-    Returned, UpstreamConfig, Wishes,
+    Clock, Config, Entropy, EntropyError, Exchange, Gateway, GatewayError, GatewayParts, Handoff,
+    IssueError, Issued, Issuer, Returned, UpstreamConfig, Wishes,
 };
 use proofmark_http::{
     Answer, BaseUrl, Client, ClientError, ClientOptions, Outgoing, Served, TlsRoots,
@@ -193,15 +195,17 @@ async fn start(mock: MockUpstream, config: &Config) -> House {
     let environment = |name: &str| (name == "MOCK_KEY").then(|| "sk-upstream".to_owned());
     let clock = Arc::new(TestClock(SteppedClock::at_unix_ms(NOW_MS)));
     let entropy = Arc::new(TestEntropy(AtomicU64::new(1)));
-    let gateway = Gateway::open(
-        config,
-        environment,
-        Arc::clone(&issuer),
+    let router = axum::Router::new().fallback(|| async { GatewayError::NotFound });
+    let parts = GatewayParts {
+        issuer: Arc::clone(&issuer),
         access,
+        metrics: Metrics::new(),
+        pending: Pending::new(),
+        router,
         clock,
         entropy,
-    )
-    .unwrap();
+    };
+    let gateway = Gateway::open(config, environment, parts).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -247,6 +251,10 @@ impl House {
             self.seen.try_recv().is_err(),
             "a receipt that should not be"
         );
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        Reply::read(self.client.send(Outgoing::get(path)).await.unwrap()).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {

@@ -11,6 +11,7 @@
 mod bounds;
 mod failures;
 mod harness;
+mod models;
 mod retries;
 mod streams;
 mod whole;

@@ -303,6 +303,36 @@ async fn refused_before_it_is_forwarded_has_no_receipt() {
 }
 
 #[tokio::test]
+async fn what_no_receipt_has_room_for_is_refused() {
+    let mut house = house().await;
+    let long_name = chat(&"m".repeat(257), "Hi");
+    let mut many = chat("mock-1", "Hi");
+    many["n"] = 513.into();
+    let inputs = json!({ "model": "mock-embed", "input": vec!["a"; 513] });
+    let image = json!({ "type": "image_url", "image_url": { "url": "http://127.0.0.1/a.png" } });
+    let images =
+        json!({ "model": "mock-1", "messages": [{ "role": "user", "content": vec![image; 513] }] });
+    for (path, body) in [
+        ("/chat/completions", long_name),
+        ("/chat/completions", many),
+        ("/embeddings", inputs),
+        ("/chat/completions", images),
+    ] {
+        let reply = house.post(path, &body).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (400, "invalid_value"),
+            "{path}"
+        );
+    }
+    assert_eq!(house.mock.counters().requests, 0);
+    house.assert_no_receipt();
+    let ids = json!({ "model": "mock-1", "prompt": vec![1; 600] });
+    house.post("/completions", &ids).await;
+    assert_eq!(house.mock.counters().requests, 1, "token ids are one text");
+}
+
+#[tokio::test]
 async fn without_a_log_nothing_is_forwarded() {
     let mut house = house().await;
     house.issuer.closed.store(true, Ordering::SeqCst);
