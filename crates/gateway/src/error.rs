@@ -91,6 +91,9 @@ pub enum GatewayError {
     /// No such receipt, or not one of this API key.
     #[error("No receipt with this id was found.")]
     UnknownReceipt,
+    /// `x-proofmark-previous` names no receipt of this API key. The caller is at fault.
+    #[error("'x-proofmark-previous' names no receipt of this API key.")]
+    UnknownPrevious,
     /// The contents were erased, have passed their retention, or were not kept.
     #[error("The contents of this receipt are not kept any more, or were never kept.")]
     Erased,
@@ -214,7 +217,7 @@ impl GatewayError {
             Self::RequestTimeout => "request_timeout",
             Self::RequestTooLarge { .. } => "request_too_large",
             Self::ModelNotFound { .. } => "model_not_found",
-            Self::UnknownReceipt => "unknown_receipt",
+            Self::UnknownReceipt | Self::UnknownPrevious => "unknown_receipt",
             Self::Erased => "erased",
             Self::AuditDeadline { .. } => "audit_deadline",
             Self::InvalidApiKey => "invalid_api_key",
@@ -236,9 +239,10 @@ impl GatewayError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Request(_) | Self::InvalidHeader { .. } | Self::InvalidQuery { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Request(_)
+            | Self::InvalidHeader { .. }
+            | Self::InvalidQuery { .. }
+            | Self::UnknownPrevious => StatusCode::BAD_REQUEST,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ModelNotFound { .. } | Self::UnknownReceipt | Self::NotFound => {

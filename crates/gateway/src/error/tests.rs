@@ -151,3 +151,12 @@ fn whoever_may_come_back_is_told_when() {
         assert_eq!(error.retry_after_s().is_some(), told, "{}", error.code());
     }
 }
+
+#[test]
+fn a_previous_receipt_that_is_not_there_is_a_bad_request() {
+    let error = GatewayError::UnknownPrevious;
+    assert_eq!(
+        (error.status().as_u16(), error.code()),
+        (400, GatewayError::UnknownReceipt.code())
+    );
+}
