@@ -40,6 +40,12 @@ pub enum BenchError {
         /// What was being made.
         what: &'static str,
     },
+    /// The log refused.
+    #[error("the log under test failed")]
+    Log {
+        /// The log's reason.
+        source: proofmark_log::LogError,
+    },
 }
 
 impl BenchError {

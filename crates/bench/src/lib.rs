@@ -11,6 +11,7 @@
 mod error;
 mod gateway;
 mod load;
+mod log;
 
 mod machine;
 mod pace;
@@ -18,9 +19,11 @@ mod process;
 mod receipt;
 mod streams;
 mod table;
+mod witnesses;
 
 pub use error::BenchError;
 pub use gateway::{GatewayBench, bench_gateway};
 
+pub use log::{LogBench, bench_log};
 pub use machine::Machine;
 pub use table::{Figure, Table};

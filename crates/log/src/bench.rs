@@ -141,13 +141,14 @@ pub struct AppendFigures {
     pub checkpoint: Percentiles,
 }
 
-fn config(dir: &Path) -> Result<LogConfig, LogError> {
-    // A key of no value: the log of a benchmark proves nothing.
+/// Key of the logs that are measured. It has no value: the log of a benchmark proves nothing.
+pub fn signer() -> Result<NoteSigner, LogError> {
     let name = NoteKeyName::parse("bench.invalid/log")?;
-    Ok(LogConfig::new(
-        dir,
-        Arc::new(NoteSigner::from_seed(name, &[0x42; 32])),
-    ))
+    Ok(NoteSigner::from_seed(name, &[0x42; 32]))
+}
+
+fn config(dir: &Path) -> Result<LogConfig, LogError> {
+    Ok(LogConfig::new(dir, Arc::new(signer()?)))
 }
 
 /// The record with a number. Keys sort in the order of numbers, as those of receipts do.
