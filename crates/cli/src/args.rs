@@ -42,8 +42,13 @@ impl Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Answer like an OpenAI server, with a receipt for every answer.
+    Serve(commands::serve::Serve),
     /// Check a receipt, offline.
     Verify(commands::verify::Verify),
+    /// Find, show, fetch and disclose receipts.
+    #[command(subcommand)]
+    Receipt(commands::receipt::Receipt),
     /// Decide whom you believe.
     #[command(subcommand)]
     Trust(commands::trust::Trust),
@@ -52,12 +57,19 @@ pub(crate) enum Command {
     Log(commands::log::Log),
     /// Cosign the checkpoints of other people's logs.
     Witness(commands::witness::Witness),
+    /// Stand in front of a gateway, and let only answers through whose receipts hold.
+    Proxy(commands::proxy::Proxy),
     /// API keys of clients, and the node's own key.
     #[command(subcommand)]
     Key(commands::key::Key),
     /// Whether the configuration can be used, and where each value comes from.
     #[command(subcommand)]
     Config(commands::config::Config),
+    /// What is wrong with this set-up, and what to do about it.
+    Doctor(commands::doctor::Doctor),
+    /// Measure what receipts cost on this machine.
+    #[command(subcommand)]
+    Bench(commands::bench::Bench),
     /// Print a completion script for a shell.
     Completions(commands::completions::Completions),
     /// Print the manual page, or write all of them into a directory.
@@ -67,12 +79,17 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
         match self {
+            Self::Serve(command) => command.run(ui),
             Self::Verify(command) => command.run(ui),
+            Self::Receipt(command) => command.run(ui),
             Self::Trust(command) => command.run(ui),
             Self::Log(command) => command.run(ui),
             Self::Witness(command) => command.run(ui),
+            Self::Proxy(command) => command.run(ui),
             Self::Key(command) => command.run(ui),
             Self::Config(command) => command.run(ui),
+            Self::Doctor(command) => command.run(ui),
+            Self::Bench(command) => command.run(ui),
             Self::Completions(command) => command.run(ui),
             Self::Man(command) => command.run(ui),
         }
@@ -82,11 +99,18 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Verify(command) => command.json,
+            Self::Receipt(command) => command.wants_json(),
             Self::Trust(command) => command.wants_json(),
             Self::Log(command) => command.wants_json(),
             Self::Key(command) => command.wants_json(),
             Self::Config(command) => command.wants_json(),
-            Self::Witness(_) | Self::Completions(_) | Self::Man(_) => false,
+            Self::Doctor(command) => command.json,
+            Self::Bench(command) => command.wants_json(),
+            Self::Serve(_)
+            | Self::Witness(_)
+            | Self::Proxy(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }

@@ -1,10 +1,15 @@
 //! The commands, one module each.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod man;
+pub(crate) mod proxy;
+pub(crate) mod receipt;
+pub(crate) mod serve;
 pub(crate) mod trust;
 pub(crate) mod verify;
 pub(crate) mod witness;

@@ -11,8 +11,13 @@ mod data;
 mod error;
 mod explain;
 mod files;
+mod host;
+mod log_files;
+mod node;
 mod remote;
 mod roots;
+mod routes;
+mod running;
 mod signals;
 mod ui;
 

@@ -43,8 +43,15 @@ impl NodeArgs {
     pub(crate) fn open(&self) -> Result<Node, CommandError> {
         match &self.url {
             Some(url) => {
-                let key = self.api_key_file.as_deref().map(api_key_header).transpose()?;
-                Ok(Node { remote: Remote::new(url, key)?, _own: None })
+                let key = self
+                    .api_key_file
+                    .as_deref()
+                    .map(api_key_header)
+                    .transpose()?;
+                Ok(Node {
+                    remote: Remote::new(url, key)?,
+                    _own: None,
+                })
             }
             None => local(&self.data.path()),
         }
@@ -60,22 +67,34 @@ fn local(data: &Path) -> Result<Node, CommandError> {
         }
     };
     let key = running::own_api_key(data)?;
-    Ok(Node { remote: Remote::new(&format!("http://{address}"), key)?, _own: own })
+    Ok(Node {
+        remote: Remote::new(&format!("http://{address}"), key)?,
+        _own: own,
+    })
 }
 
 impl Node {
     /// `GET path`, again and again while the answer is 202, until `patience` is over.
-    fn get_when_ready(&self, path: &str, limit: usize, patience: Duration) -> Result<Vec<u8>, CommandError> {
+    fn get_when_ready(
+        &self,
+        path: &str,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Vec<u8>, CommandError> {
         let started = Instant::now();
         loop {
             let answered = self.remote.get(path, limit)?;
             match answered.status {
                 StatusCode::OK => return Ok(answered.body),
-                StatusCode::ACCEPTED if started.elapsed() < patience => std::thread::sleep(pause(&answered)),
+                StatusCode::ACCEPTED if started.elapsed() < patience => {
+                    std::thread::sleep(pause(&answered));
+                }
                 StatusCode::ACCEPTED => {
-                    return Err(CommandError::could_not_check("the receipt is not there yet")
-                        .code("log.pending")
-                        .hint("try again a moment later"));
+                    return Err(
+                        CommandError::could_not_check("the receipt is not there yet")
+                            .code("log.pending")
+                            .hint("try again a moment later"),
+                    );
                 }
                 _ => return Err(self.remote.refused(path, &answered)),
             }
@@ -84,10 +103,19 @@ impl Node {
 
     pub(crate) fn receipt(&self, id: &str) -> Result<Vec<u8>, CommandError> {
         let path = format!("/v1/receipts/{}", segment(id)?);
-        self.get_when_ready(&path, proofmark_receipt::RECEIPT_MAX_BYTES, PENDING_PATIENCE)
+        self.get_when_ready(
+            &path,
+            proofmark_receipt::RECEIPT_MAX_BYTES,
+            PENDING_PATIENCE,
+        )
     }
 
-    pub(crate) fn bundle(&self, id: &str, disclose: &str, wait: bool) -> Result<Vec<u8>, CommandError> {
+    pub(crate) fn bundle(
+        &self,
+        id: &str,
+        disclose: &str,
+        wait: bool,
+    ) -> Result<Vec<u8>, CommandError> {
         let mut query = Vec::new();
         if !disclose.is_empty() {
             query.push(format!("disclose={}", segment(disclose)?));
@@ -95,9 +123,17 @@ impl Node {
         if wait {
             query.push("wait=logged".to_owned());
         }
-        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+        let query = if query.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", query.join("&"))
+        };
         let path = format!("/v1/receipts/{}/bundle{query}", segment(id)?);
-        let patience = if wait { LOGGED_PATIENCE } else { PENDING_PATIENCE };
+        let patience = if wait {
+            LOGGED_PATIENCE
+        } else {
+            PENDING_PATIENCE
+        };
         self.get_when_ready(&path, proofmark_receipt::BUNDLE_MAX_BYTES, patience)
     }
 
@@ -107,8 +143,12 @@ impl Node {
 }
 
 fn pause(answered: &Answered) -> Duration {
-    let seconds = answered.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(1)).clamp(Duration::from_millis(200), Duration::from_secs(5))
+    let seconds = answered
+        .headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1))
+        .clamp(Duration::from_millis(200), Duration::from_secs(5))
 }
 
 /// A text that can stand in a path or query as it is.
@@ -117,7 +157,9 @@ pub(crate) fn segment(text: &str) -> Result<&str, CommandError> {
     if !text.is_empty() && text.bytes().all(plain) {
         Ok(text)
     } else {
-        Err(CommandError::usage(format!("{text:?} is not an id or a name"))
-            .hint("a receipt id looks like 01990000-0000-7fff-bfff-ffffffffffff"))
+        Err(
+            CommandError::usage(format!("{text:?} is not an id or a name"))
+                .hint("a receipt id looks like 01990000-0000-7fff-bfff-ffffffffffff"),
+        )
     }
 }

@@ -81,11 +81,6 @@ impl Ui {
         &mut *self.err
     }
 
-    /// Whether results are wanted as JSON.
-    pub(crate) fn json(&self) -> bool {
-        self.json
-    }
-
     /// Prints one JSON document.
     pub(crate) fn print_json(&mut self, value: &Value) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *self.out, value)?;

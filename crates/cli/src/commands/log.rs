@@ -1,5 +1,6 @@
 //! `proofmark log`: what a log says, checked as somebody would who does not believe its operator.
 
+mod fsck;
 mod prove;
 mod show;
 mod source;
@@ -17,6 +18,8 @@ pub(crate) enum Log {
     Show(show::Show),
     /// A proof that an entry is in the log, checked before it is printed (tlog-proof).
     Prove(prove::Prove),
+    /// Derive everything anew: entries, tiles, root, signature, journal, index. 10 if anything differs.
+    Fsck(fsck::Fsck),
     /// The newest entries; with --follow new ones as they come, each checkpoint checked to extend the one before.
     Tail(tail::Tail),
 }
@@ -26,6 +29,7 @@ impl Log {
         match self {
             Self::Show(command) => command.json,
             Self::Tail(command) => command.json,
+            Self::Fsck(command) => command.json,
             Self::Prove(_) => false,
         }
     }
@@ -35,6 +39,7 @@ impl Log {
             Self::Show(command) => command.run(ui),
             Self::Prove(command) => command.run(ui),
             Self::Tail(command) => command.run(ui),
+            Self::Fsck(command) => command.run(ui),
         }
     }
 }

@@ -54,6 +54,9 @@ pub(crate) struct Verify {
     /// A newer snapshot of the registry log than the bundle's.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
+    /// Verify as of this time, Unix seconds, instead of now.
+    #[arg(long, value_name = "UNIX_S")]
+    at: Option<u64>,
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -91,7 +94,13 @@ impl Verify {
             nonce: self.nonce.as_deref(),
             snapshot: self.read_snapshot()?,
         };
-        let report = verify(&bundle, &presented, &self.require, &roots.roots, now_s());
+        let report = verify(
+            &bundle,
+            &presented,
+            &self.require,
+            &roots.roots,
+            self.at.unwrap_or_else(now_s),
+        );
         if self.json {
             ui.print_json(&to_json(&report, &self.require))?;
         } else {

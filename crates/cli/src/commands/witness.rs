@@ -1,16 +1,11 @@
 //! `proofmark witness`: cosigns the checkpoints of other people's logs, after checking that they only grew.
 
-use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
 use clap::Args;
-use http::{Request, Response};
-use proofmark_http::{Handler, ServeOptions, serve};
+use proofmark_http::{ServeOptions, serve};
 use proofmark_keys::{KeyFile, KeyRole, OsEntropy, create_key_file, read_key_file};
 use proofmark_log::SystemClock;
 use proofmark_log::witness::{
@@ -18,12 +13,12 @@ use proofmark_log::witness::{
 };
 use proofmark_tlog::{CosignatureSigner, Origin, VerifierKey};
 use tokio::net::TcpListener;
-use tower_service::Service as _;
 
 use crate::ambient::now_s;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::roots::{self, group, vkey_fingerprint};
-use crate::signals;
+use crate::routes::Routes;
+use crate::signals::Stop;
 use crate::ui::{FAINT, STRONG, Ui};
 
 const KEY_FILE: &str = "witness.key";
@@ -48,25 +43,6 @@ pub(crate) struct Witness {
     /// Watch every log of this roots file.
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
-}
-
-/// Lets an axum router answer.
-struct Routes(Router);
-
-impl Handler for Routes {
-    type Body = Body;
-
-    fn handle(
-        &self,
-        request: Request<hyper::body::Incoming>,
-        _peer: SocketAddr,
-    ) -> impl Future<Output = Response<Body>> + Send {
-        let mut router = self.0.clone();
-        async move {
-            let answered: Result<_, Infallible> = router.call(request).await;
-            answered.unwrap_or_else(|never| match never {})
-        }
-    }
 }
 
 impl Witness {
@@ -121,12 +97,12 @@ impl Witness {
             ..ServeOptions::default()
         };
         runtime.block_on(async {
-            let stop = signals::terminated()?;
+            let stop = Stop::listen()?;
             serve(
                 listener,
                 Arc::new(Routes(witness_router(service))),
                 options,
-                stop,
+                stop.first(),
             )
             .await;
             Ok(ExitStatus::OK)

@@ -26,9 +26,11 @@ impl Prove {
     pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
         let source = self.log.open()?;
         let checkpoint = source.verified_checkpoint()?;
-        let entry = source.entry(self.index, checkpoint.size())?;
-        let hashes = inclusion_proof(checkpoint.size(), self.index, &mut |tile| source.tile(tile))
-            .map_err(unreadable)?;
+        let entry = source.files.entry(self.index, checkpoint.size())?;
+        let hashes = inclusion_proof(checkpoint.size(), self.index, &mut |tile| {
+            source.files.tile(tile)
+        })
+        .map_err(unreadable)?;
         let leaf = leaf_hash(&entry);
         verify_inclusion(
             self.index,

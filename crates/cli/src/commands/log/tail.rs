@@ -62,7 +62,7 @@ impl Tail {
         size: u64,
     ) -> Result<u64, CommandError> {
         while next < size {
-            let (first, entries) = source.entries_around(next, size)?;
+            let (first, entries) = source.files.entries_around(next, size)?;
             let from = next;
             for (index, entry) in (first..)
                 .zip(&entries)
@@ -76,11 +76,6 @@ impl Tail {
                     writeln!(ui.out(), "{index:>10}  {}", in_words(&described))?;
                 }
                 next = index.saturating_add(1);
-            }
-            if entries.is_empty() {
-                return Err(CommandError::rejected(
-                    "the entry bundle is shorter than the tree",
-                ));
             }
         }
         Ok(next)
@@ -105,7 +100,7 @@ fn check_extends(
             new.size()
         )));
     }
-    let hashes = consistency_proof(old.size(), new.size(), &mut |tile| source.tile(tile))
+    let hashes = consistency_proof(old.size(), new.size(), &mut |tile| source.files.tile(tile))
         .map_err(unreadable)?;
     verify_consistency(old.size(), old.root(), new.size(), new.root(), &hashes)
         .map_err(|error| forked().because(error))

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use proofmark_openai::{Fields, Members};
 use proofmark_receipt::{
-    BUNDLE_MAX_BYTES, Bundle, Claims, DisclosedTree, DisclosedValues, Disclosure, FieldTree, ReceiptSecret, Salts,
-    ScopeKey, SignedReceipt, TEXT_PIECE_BYTES, commit_text,
+    BUNDLE_MAX_BYTES, Bundle, Claims, DisclosedTree, DisclosedValues, Disclosure, FieldTree,
+    ReceiptSecret, Salts, ScopeKey, SignedReceipt, TEXT_PIECE_BYTES, commit_text,
 };
 use proofmark_verify::choices_of_answer;
 
@@ -57,7 +57,11 @@ fn parse_passage(text: &str) -> Result<Passage, String> {
     let parse = || {
         let (choice, range) = text.split_once(':')?;
         let (from, to) = range.split_once('-')?;
-        let passage = Passage { choice: choice.parse().ok()?, from: from.parse().ok()?, to: to.parse().ok()? };
+        let passage = Passage {
+            choice: choice.parse().ok()?,
+            from: from.parse().ok()?,
+            to: to.parse().ok()?,
+        };
         (passage.from < passage.to).then_some(passage)
     };
     parse().ok_or_else(|| "a passage looks like 0:512-1024".into())
@@ -69,9 +73,10 @@ impl Disclose {
         let receipt = SignedReceipt::decode(&bundle.receipt)?;
         let claims = receipt.claims();
         let mut open = std::mem::take(&mut bundle.disclosures);
-        open.extend(self.from_secret(claims)?);
+        open.extend(self.opened_by_secret(claims)?);
         // What is opened from must itself open the receipt, or the result would be refused for the wrong reason.
-        open.iter().try_for_each(|disclosure| disclosure.check(claims))?;
+        open.iter()
+            .try_for_each(|disclosure| disclosure.check(claims))?;
         for scope in &self.scope {
             bundle.disclosures.push(whole(&open, scope)?.clone());
         }
@@ -81,21 +86,36 @@ impl Disclose {
         for passage in &self.text {
             bundle.disclosures.extend(passage_of(&open, passage)?);
         }
-        bundle.disclosures.iter().try_for_each(|disclosure| disclosure.check(claims))?;
+        bundle
+            .disclosures
+            .iter()
+            .try_for_each(|disclosure| disclosure.check(claims))?;
         let opened = bundle.disclosures.len();
-        files::replace(&self.out, &bundle.encode(), if opened == 0 { 0o644 } else { 0o600 })?;
-        let what = if opened == 0 { "opens nothing".to_owned() } else { format!("opens {opened} parts") };
+        files::replace(
+            &self.out,
+            &bundle.encode(),
+            if opened == 0 { 0o644 } else { 0o600 },
+        )?;
+        let what = if opened == 0 {
+            "opens nothing".to_owned()
+        } else {
+            format!("opens {opened} parts")
+        };
         writeln!(ui.out(), "{GOOD}✔{GOOD:#} {}  {what}", self.out.display())?;
         Ok(ExitStatus::OK)
     }
 
     /// The scopes that secret, request and answer open.
-    fn from_secret(&self, claims: &Claims) -> Result<Vec<Disclosure>, CommandError> {
+    fn opened_by_secret(&self, claims: &Claims) -> Result<Vec<Disclosure>, CommandError> {
         let Some(path) = &self.secret_file else {
             return Ok(Vec::new());
         };
         let salts = Salts::new(&ReceiptSecret::new(*files::read_secret(path)?), &claims.id);
-        let scope = |scope: String, values| Disclosure::Scope { key: salts.scope(&scope), scope, values };
+        let scope = |scope: String, values| Disclosure::Scope {
+            key: salts.scope(&scope),
+            scope,
+            values,
+        };
         let mut open = Vec::new();
         if let Some(request) = &self.request {
             let values = DisclosedValues::Body(files::read(request, CONTENT_MAX_BYTES)?);
@@ -106,7 +126,10 @@ impl Disclose {
             let choices = choices_of_answer(&claims.operation.name, &answer)
                 .map_err(|error| CommandError::usage("the answer cannot be read").because(error))?;
             open.extend(choices.into_iter().map(|(index, text, fields)| {
-                scope(format!("output/{index}"), DisclosedValues::Choice { text, fields })
+                scope(
+                    format!("output/{index}"),
+                    DisclosedValues::Choice { text, fields },
+                )
             }));
         }
         Ok(open)
@@ -122,7 +145,10 @@ fn whole<'d>(open: &'d [Disclosure], scope: &str) -> Result<&'d Disclosure, Comm
     })
 }
 
-fn parts<'d>(open: &'d [Disclosure], scope: &str) -> Result<(&'d ScopeKey, &'d DisclosedValues), CommandError> {
+fn parts<'d>(
+    open: &'d [Disclosure],
+    scope: &str,
+) -> Result<(&'d ScopeKey, &'d DisclosedValues), CommandError> {
     match whole(open, scope)? {
         Disclosure::Scope { key, values, .. } => Ok((key, values)),
         Disclosure::Leaf { .. } => Err(CommandError::internal("a whole scope was expected")),
@@ -137,40 +163,64 @@ fn split_field(field: &str) -> Option<(&str, &str)> {
         field.find('/')?
     };
     let (scope, name) = field.split_at_checked(at)?;
-    name.strip_prefix('/').filter(|name| !name.is_empty()).map(|name| (scope, name))
+    name.strip_prefix('/')
+        .filter(|name| !name.is_empty())
+        .map(|name| (scope, name))
 }
 
 fn one_field(open: &[Disclosure], field: &str) -> Result<Disclosure, CommandError> {
-    let bad = || CommandError::usage(format!("{field:?} is not a field such as received/messages/1"));
+    let bad = || {
+        CommandError::usage(format!(
+            "{field:?} is not a field such as received/messages/1"
+        ))
+    };
     let (scope, name) = split_field(field).ok_or_else(bad)?;
     let (key, values) = parts(open, scope)?;
     let fields: Vec<(String, Vec<u8>)> = match values {
         DisclosedValues::Body(body) => {
             let members = Members::parse(body).map_err(|error| bad().because(error))?;
-            Fields::of(&members).map(|field| (field.name(), field.value.as_bytes().to_vec())).collect()
+            Fields::of(&members)
+                .map(|field| (field.name(), field.value.as_bytes().to_vec()))
+                .collect()
         }
         DisclosedValues::Choice { fields, .. } => fields.clone(),
         DisclosedValues::Attachments(_) | DisclosedValues::Caller(_) => return Err(bad()),
     };
-    let names: Vec<String> = fields.iter().map(|(name, _)| format!("fields/{name}")).collect();
-    let at = fields.iter().position(|(known, _)| known == name).ok_or_else(|| {
-        let known: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-        CommandError::usage(format!("{scope} has no field {name:?}")).hint(format!("it has: {}", known.join(", ")))
-    })?;
+    let names: Vec<String> = fields
+        .iter()
+        .map(|(name, _)| format!("fields/{name}"))
+        .collect();
+    let at = fields
+        .iter()
+        .position(|(known, _)| known == name)
+        .ok_or_else(|| {
+            let known: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            CommandError::usage(format!("{scope} has no field {name:?}"))
+                .hint(format!("it has: {}", known.join(", ")))
+        })?;
     let mut tree = FieldTree::new();
     for (name, (_, value)) in names.iter().zip(&fields) {
         tree.push(key.commit(name, value));
     }
-    let leaf = names.into_iter().zip(fields).nth(at).and_then(|(name, (_, value))| {
-        leaf_of(scope, DisclosedTree::Fields, key, &tree, at, name, value)
-    });
+    let leaf = names
+        .into_iter()
+        .zip(fields)
+        .nth(at)
+        .and_then(|(name, (_, value))| {
+            leaf_of(scope, DisclosedTree::Fields, key, &tree, at, name, value)
+        });
     leaf.ok_or_else(bad)
 }
 
 fn passage_of(open: &[Disclosure], passage: &Passage) -> Result<Vec<Disclosure>, CommandError> {
     let scope = format!("output/{}", passage.choice);
     let (key, values) = parts(open, &scope)?;
-    let outside = |length: usize| CommandError::usage(format!("the text of choice {} has {length} bytes", passage.choice));
+    let outside = |length: usize| {
+        CommandError::usage(format!(
+            "the text of choice {} has {length} bytes",
+            passage.choice
+        ))
+    };
     let DisclosedValues::Choice { text, .. } = values else {
         return Err(outside(0));
     };
@@ -179,9 +229,23 @@ fn passage_of(open: &[Disclosure], passage: &Passage) -> Result<Vec<Disclosure>,
     }
     let tree = commit_text(key, text);
     let pieces = passage.from / TEXT_PIECE_BYTES..passage.to.div_ceil(TEXT_PIECE_BYTES);
-    let all = text.chunks(TEXT_PIECE_BYTES).enumerate().skip(pieces.start).take(pieces.len());
+    let all = text
+        .chunks(TEXT_PIECE_BYTES)
+        .enumerate()
+        .skip(pieces.start)
+        .take(pieces.len());
     let leaves: Option<Vec<Disclosure>> = all
-        .map(|(at, piece)| leaf_of(&scope, DisclosedTree::Text, key, &tree, at, format!("text/{at}"), piece.to_vec()))
+        .map(|(at, piece)| {
+            leaf_of(
+                &scope,
+                DisclosedTree::Text,
+                key,
+                &tree,
+                at,
+                format!("text/{at}"),
+                piece.to_vec(),
+            )
+        })
         .collect();
     leaves.ok_or_else(|| outside(text.len()))
 }
@@ -213,8 +277,14 @@ mod tests {
 
     #[test]
     fn fields_are_named_behind_their_scope() {
-        assert_eq!(split_field("received/messages/1"), Some(("received", "messages/1")));
-        assert_eq!(split_field("output/0/tool_calls/0/id"), Some(("output/0", "tool_calls/0/id")));
+        assert_eq!(
+            split_field("received/messages/1"),
+            Some(("received", "messages/1"))
+        );
+        assert_eq!(
+            split_field("output/0/tool_calls/0/id"),
+            Some(("output/0", "tool_calls/0/id"))
+        );
         for bad in ["received", "received/", "output/0", "output/0/", ""] {
             assert_eq!(split_field(bad), None, "{bad}");
         }
@@ -222,7 +292,14 @@ mod tests {
 
     #[test]
     fn passages_are_ranges() {
-        assert_eq!(parse_passage("1:0-256").unwrap(), Passage { choice: 1, from: 0, to: 256 });
+        assert_eq!(
+            parse_passage("1:0-256").unwrap(),
+            Passage {
+                choice: 1,
+                from: 0,
+                to: 256
+            }
+        );
         for bad in ["", "1", "1:5", "1:5-5", "1:6-5", "a:0-1", "1:-1-2"] {
             assert!(parse_passage(bad).is_err(), "{bad}");
         }

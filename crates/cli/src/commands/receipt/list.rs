@@ -47,8 +47,14 @@ impl List {
         }
         for receipt in &receipts {
             let text = |name: &str| receipt.get(name).and_then(Value::as_str).unwrap_or("–");
-            let created_ms = receipt.get("created_ms").and_then(Value::as_u64).unwrap_or(0);
-            let logged = receipt.get("logged").and_then(Value::as_bool).unwrap_or(false);
+            let created_ms = receipt
+                .get("created_ms")
+                .and_then(Value::as_u64)
+                .unwrap_or(0);
+            let logged = receipt
+                .get("logged")
+                .and_then(Value::as_bool)
+                .unwrap_or(false);
             writeln!(
                 ui.out(),
                 "{}  {}  {:20}  {:16}  {:12}  {}",
@@ -68,11 +74,21 @@ impl List {
         let mut after: Option<String> = None;
         while receipts.len() < self.limit {
             let path = self.path(after.as_deref(), self.limit - receipts.len())?;
-            let page: Value = serde_json::from_slice(&node.get_ok(&path, PAGE_MAX_BYTES)?).map_err(unreadable)?;
-            let data = page.get("data").and_then(Value::as_array).ok_or_else(|| unreadable("it has no data"))?;
+            let page: Value =
+                serde_json::from_slice(&node.get_ok(&path, PAGE_MAX_BYTES)?).map_err(unreadable)?;
+            let data = page
+                .get("data")
+                .and_then(Value::as_array)
+                .ok_or_else(|| unreadable("it has no data"))?;
             receipts.extend(data.iter().cloned());
-            let more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-            let last = page.get("last_id").and_then(Value::as_str).map(str::to_owned);
+            let more = page
+                .get("has_more")
+                .and_then(Value::as_bool)
+                .unwrap_or(false);
+            let last = page
+                .get("last_id")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
             // A page that leads nowhere ends the listing, whatever it says.
             if !more || data.is_empty() || last.is_none() || last == after {
                 break;
@@ -108,7 +124,9 @@ fn unreadable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Comma
 /// RFC 3986 §2.1, everything but the unreserved characters.
 fn percent_encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
         other => format!("%{other:02X}"),
     };
     text.bytes().map(encode).collect()

@@ -38,7 +38,10 @@ impl Show {
             ui.print_json(&view)?;
         } else {
             write_view(ui.out(), &view)?;
-            writeln!(ui.err(), "{FAINT}Shown, not verified. To check it: proofmark verify FILE{FAINT:#}")?;
+            writeln!(
+                ui.err(),
+                "{FAINT}Shown, not verified. To check it: proofmark verify FILE{FAINT:#}"
+            )?;
         }
         Ok(ExitStatus::OK)
     }
@@ -46,10 +49,15 @@ impl Show {
 
 fn write_view(out: &mut dyn Write, view: &Value) -> Result<(), CommandError> {
     for (name, value) in view.as_object().into_iter().flatten() {
-        let claim = value.as_object().filter(|claim| claim.len() == 2 && claim.contains_key("provenance"));
+        let claim = value
+            .as_object()
+            .filter(|claim| claim.len() == 2 && claim.contains_key("provenance"));
         match claim {
             Some(claim) => {
-                let by = claim.get("provenance").and_then(Value::as_str).unwrap_or_default();
+                let by = claim
+                    .get("provenance")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 writeln!(out, "{STRONG}{name}{STRONG:#}  {FAINT}{by}{FAINT:#}")?;
                 write_value(out, claim.get("value").unwrap_or(&Value::Null), 2)?;
             }
@@ -90,7 +98,10 @@ fn write_value(out: &mut dyn Write, value: &Value, indent: usize) -> io::Result<
 /// Text of strangers, without what could move the cursor.
 fn scalar(value: &Value) -> String {
     match value {
-        Value::String(text) => text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        Value::String(text) => text
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect(),
         other => other.to_string(),
     }
 }

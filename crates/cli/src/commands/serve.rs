@@ -1,0 +1,214 @@
+//! `proofmark serve`: an OpenAI-compatible server whose every answer leaves with a receipt.
+
+mod banner;
+mod logging;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use proofmark_gateway::access::{KeyFile, check_bind};
+use proofmark_gateway::store::RetentionPolicy;
+use proofmark_gateway::{
+    Config, Durability, Gateway, GatewayParts, ReceiptIssuer, ReceiptIssuerConfig, SystemClock,
+    SystemEntropy,
+};
+use proofmark_log::Log;
+use tokio::net::TcpListener;
+
+use crate::ambient::now_s;
+use crate::commands::key::api::access_error;
+use crate::config::{ConfigArgs, Loaded};
+use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::files;
+use crate::host::{Host, NodeIssuer, Refresher, log_error, publish};
+use crate::roots::NODE_ROOTS_FILE;
+use crate::signals::Stop;
+use crate::ui::Ui;
+
+/// How often contents whose time is over are looked for.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Arguments of `proofmark serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Serve {
+    pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
+        let loaded = self.config.load()?;
+        loaded.warnings.iter().for_each(|warning| ui.warn(warning));
+        check_servable(&loaded.config)?;
+        logging::start(&loaded.config.logging)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CommandError::internal("no runtime").because(error))?;
+        runtime.block_on(serve(ui, &loaded))
+    }
+}
+
+/// What can be known before anything is opened or made.
+fn check_servable(config: &Config) -> Result<(), CommandError> {
+    if config.upstream.is_empty() {
+        return Err(CommandError::usage("there is nothing to serve: no upstream is configured")
+            .code("serve.no-upstream")
+            .hint("relay to any OpenAI-compatible server: proofmark serve --upstream mine=https://api.openai.com/v1")
+            .hint("or in proofmark.toml: [[upstream]] name = \"mine\", base_url = \"…\", api_key_env = \"…\""));
+    }
+    let has_keys = !KeyFile::of(&config.data)
+        .list()
+        .map_err(access_error)?
+        .is_empty();
+    check_bind(config.listen, has_keys).map_err(|_| {
+        CommandError::usage(format!("refusing to listen on {}: there is no API key", config.listen))
+            .code("serve.no-api-key")
+            .because("beyond this machine's own address everybody could ask, and pay with your upstreams' keys")
+            .hint(format!("make a key: proofmark key create --name NAME --data {}", config.data.display()))
+            .hint("or listen on 127.0.0.1")
+    })
+}
+
+async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
+    let config = &loaded.config;
+    let stop = Stop::listen()?;
+    let mut host = Host::open(config)?;
+    let refreshed = host.keys.refresh(&host.facts, now_s())?;
+    if let Some(due) = refreshed.due {
+        ui.warn(&format!(
+            "a new key statement is due: {}; the operator key is not here",
+            due.as_str()
+        ));
+    }
+    publish(&host.keys, &host.registry)
+        .await
+        .map_err(log_error)?;
+    write_roots(&config.data, &host)?;
+    let issuer = Arc::new(issuer(config, &host)?);
+    let gateway = gateway(config, &host, Arc::clone(&issuer))?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        CommandError::usage(format!("cannot listen on {}", config.listen))
+            .because(error)
+            .hint("another server may use the address: choose one with --listen ADDR")
+    })?;
+    let address = listener.local_addr()?;
+    host.claim.announce(address)?;
+    banner::write(ui.out(), loaded, &host, address)?;
+    ui.out().flush()?;
+
+    let Host {
+        claim,
+        keys,
+        facts,
+        receipts,
+        registry,
+        access,
+        retention,
+        ..
+    } = host;
+    let refresher =
+        tokio::spawn(Refresher::new(keys, facts, registry.clone(), issuer).run(stop.first()));
+    let erasing = tokio::spawn(drop_old_contents(receipts.clone(), retention, stop.first()));
+    let serving = gateway.serve(listener, stop.first());
+    let served = tokio::select! {
+        served = serving => Some(served),
+        () = stop.second() => None,
+    };
+    let books = Arc::clone(&access);
+    for task in [refresher, erasing] {
+        task.await
+            .map_err(|error| CommandError::internal("a task ended early").because(error))?;
+    }
+    books.keep_books(std::future::ready(())).await;
+    let closed = (receipts.close().await, registry.close().await);
+    drop(claim);
+    closed.0.and(closed.1).map_err(log_error)?;
+    match served {
+        Some(served) if served.cut_off == 0 => Ok(ExitStatus::OK),
+        Some(served) => Err(CommandError::internal(format!(
+            "{} connections were cut off",
+            served.cut_off
+        ))
+        .because("they did not end within server.shutdown_grace_ms")),
+        None => Err(CommandError::internal(
+            "stopped at once, without waiting for requests in flight",
+        )),
+    }
+}
+
+/// The node's own roots, for whoever trusts this machine.
+fn write_roots(data: &Path, host: &Host) -> Result<(), CommandError> {
+    let text = format!(
+        "# The roots of this node. Whoever believes them believes its operator: proofmark trust add {NODE_ROOTS_FILE}\n\n{}",
+        host.roots.to_toml()
+    );
+    files::replace(&data.join(NODE_ROOTS_FILE), text.as_bytes(), 0o644)
+}
+
+fn issuer(config: &Config, host: &Host) -> Result<NodeIssuer, CommandError> {
+    let settings = ReceiptIssuerConfig {
+        log: host.receipts.clone(),
+        serving: host.keys.serving(now_s())?,
+        retention: host.retention,
+        max_content_bytes: usize::try_from(config.store.max_content_bytes).unwrap_or(usize::MAX),
+        durability: match config.receipts.durability {
+            Durability::Durable => proofmark_log::Durability::Durable,
+            Durability::Async => proofmark_log::Durability::Enqueued,
+        },
+    };
+    Ok(NodeIssuer::new(ReceiptIssuer::new(
+        settings,
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+    )))
+}
+
+/// Reads the keys of the upstreams from where the configuration says they are.
+fn gateway(
+    config: &Config,
+    host: &Host,
+    issuer: Arc<NodeIssuer>,
+) -> Result<Gateway<NodeIssuer>, CommandError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let parts = GatewayParts {
+        issuer,
+        access: Arc::clone(&host.access),
+        metrics: host.metrics.clone(),
+        pending: host.pending.clone(),
+        router: host.endpoints(config),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    };
+    Gateway::open(config, environment, parts).map_err(|error| {
+        CommandError::usage("an upstream cannot be used")
+            .because(error)
+            .hint("see: proofmark config check")
+    })
+}
+
+/// Drops the journal's oldest segments when the time of all their contents is over.
+async fn drop_old_contents(
+    receipts: Log,
+    retention: RetentionPolicy,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = std::pin::pin!(stop);
+    let mut ticks = tokio::time::interval(RETENTION_INTERVAL);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => {
+                let horizon_ms = retention.horizon_unix_ms(now_s().saturating_mul(1000));
+                match receipts.drop_segments_before(horizon_ms).await {
+                    Ok(0) => {}
+                    Ok(segments) => tracing::info!(segments, "dropped contents whose time is over"),
+                    Err(error) => tracing::error!(%error, "contents whose time is over could not be dropped"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a data directory holds, opened: keys, both logs, API keys, and the endpoints over them.
+
+mod identity;
+mod issuer;
+mod refresher;
+mod registry;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use proofmark_gateway::access::{Access, AccessConfig};
+use proofmark_gateway::endpoints::{Endpoints, EndpointsConfig, Pending, router};
+use proofmark_gateway::metrics::Metrics;
+use proofmark_gateway::store::RetentionPolicy;
+use proofmark_gateway::{Config, ContentStore, SystemClock};
+use proofmark_http::{BaseUrl, Client, ClientOptions, TlsRoots};
+use proofmark_keys::{KeyStore, NodeFacts, OperatorName, OsEntropy};
+use proofmark_log::witness::{HttpTransport, WitnessClient, WitnessClientOptions, WitnessEndpoint};
+use proofmark_log::{CheckpointCosigner, Log, LogConfig, LogError};
+use proofmark_tlog::{NoteSigner, VerifierKey};
+use proofmark_verify::Roots;
+
+use crate::ambient::now_s;
+use crate::commands::key::api::access_error;
+use crate::data::{keys_dir, log_dir};
+use crate::error::CommandError;
+use crate::running::Claim;
+pub(crate) use issuer::NodeIssuer;
+pub(crate) use refresher::Refresher;
+pub(crate) use registry::publish;
+
+/// The node of one data directory. Only one process at a time has it.
+pub(crate) struct Host {
+    pub(crate) claim: Claim,
+    pub(crate) keys: KeyStore,
+    pub(crate) facts: NodeFacts,
+    pub(crate) receipts: Log,
+    pub(crate) registry: Log,
+    pub(crate) access: Arc<Access>,
+    pub(crate) metrics: Metrics,
+    pub(crate) pending: Pending,
+    pub(crate) retention: RetentionPolicy,
+    pub(crate) roots: Roots,
+}
+
+impl Host {
+    /// Opens everything below `config.data`, and makes what a first start needs. To be called within the runtime.
+    pub(crate) fn open(config: &Config) -> Result<Self, CommandError> {
+        let data = config.data.as_path();
+        let claim = Claim::take(data)?;
+        let name = config
+            .log
+            .origin
+            .as_deref()
+            .map(OperatorName::parse)
+            .transpose()?;
+        let keys = open_keys(data, name.as_ref())?;
+        let cosigner = cosigner(config)?;
+        let receipts = open_log(
+            config,
+            "receipts",
+            keys.receipts_log_signer(),
+            cosigner.clone(),
+        )?;
+        let registry = open_log(config, "registry", keys.registry_log_signer(), cosigner)?;
+        let access_config = AccessConfig {
+            prices: config.price.clone(),
+            capacity: config.limits,
+            loopback: config.listen.ip().to_canonical().is_loopback(),
+        };
+        let access = Arc::new(Access::open(data, &access_config).map_err(access_error)?);
+        let keep = config.store.contents == ContentStore::Encrypted;
+        Ok(Self {
+            claim,
+            facts: identity::facts(config)?,
+            roots: identity::own_roots(&keys),
+            keys,
+            receipts,
+            registry,
+            access,
+            metrics: Metrics::new(),
+            pending: Pending::new(),
+            retention: RetentionPolicy::new(
+                keep,
+                config.store.retention_days,
+                config.store.audit_days,
+            ),
+        })
+    }
+
+    /// Everything but the models.
+    pub(crate) fn endpoints(&self, config: &Config) -> Router {
+        let endpoints = EndpointsConfig {
+            receipts: self.receipts.clone(),
+            registry: self.registry.clone(),
+            access: Arc::clone(&self.access),
+            metrics: self.metrics.clone(),
+            pending: self.pending.clone(),
+            retention: self.retention,
+            max_content_bytes: usize::try_from(config.store.max_content_bytes)
+                .unwrap_or(usize::MAX),
+            roots: self.roots.clone(),
+            upstreams: config.upstream.len(),
+        };
+        router(Arc::new(Endpoints::new(endpoints, Arc::new(SystemClock))))
+    }
+
+    /// Writes what is in the queues, publishes, and gives the data directory back.
+    pub(crate) async fn close(self) -> Result<(), CommandError> {
+        let closed = (self.receipts.close().await, self.registry.close().await);
+        closed.0.and(closed.1).map_err(log_error)
+    }
+}
+
+/// Makes what a log says about itself an error of the command line.
+pub(crate) fn log_error(error: LogError) -> CommandError {
+    let what = match &error {
+        LogError::Locked { path } => format!("another process uses the log of {}", path.display()),
+        _ => "the log cannot be used".to_owned(),
+    };
+    CommandError::internal(what).because(error)
+}
+
+/// The keys; their history is rebuilt from the registry log where it was lost.
+fn open_keys(data: &Path, name: Option<&OperatorName>) -> Result<KeyStore, CommandError> {
+    let dir = keys_dir(data);
+    let open = || KeyStore::open_or_create(&dir, name, now_s(), &mut OsEntropy);
+    match open() {
+        Err(proofmark_keys::KeysError::HistoryMissing { .. }) => {
+            KeyStore::restore_history(&dir, &registry::read_leaves(data)?)?;
+            Ok(open()?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+fn open_log(
+    config: &Config,
+    name: &str,
+    signer: NoteSigner,
+    cosigner: Option<Arc<dyn CheckpointCosigner>>,
+) -> Result<Log, CommandError> {
+    let settings = LogConfig {
+        cosigner,
+        checkpoint_interval: Duration::from_millis(config.log.checkpoint_interval_ms),
+        promise_max_delay: Duration::from_millis(config.log.promise_max_delay_ms),
+        ..LogConfig::new(log_dir(&config.data, name), Arc::new(signer))
+    };
+    Log::open(settings).map_err(log_error)
+}
+
+fn cosigner(config: &Config) -> Result<Option<Arc<dyn CheckpointCosigner>>, CommandError> {
+    if config.log.witness.is_empty() {
+        return Ok(None);
+    }
+    let deadline = Duration::from_millis(config.log.witness_timeout_ms);
+    let tls = TlsRoots::mozilla()?;
+    let mut witnesses = Vec::new();
+    for witness in &config.log.witness {
+        let vkey = VerifierKey::parse(&witness.vkey).map_err(|error| {
+            CommandError::usage(format!(
+                "log.witness: {} is not a verifier key",
+                witness.vkey
+            ))
+            .because(error)
+        })?;
+        let options = ClientOptions {
+            connect_timeout: deadline,
+            header_timeout: deadline,
+            idle_timeout: deadline,
+            ..ClientOptions::default()
+        };
+        let client = Client::new(BaseUrl::parse(&witness.url)?, &tls, options)?;
+        witnesses.push(WitnessEndpoint {
+            vkey,
+            transport: Arc::new(HttpTransport::new(client)),
+        });
+    }
+    let options = WitnessClientOptions {
+        deadline,
+        ..WitnessClientOptions::default()
+    };
+    Ok(Some(Arc::new(WitnessClient::new(witnesses, options))))
+}

@@ -1,0 +1,16 @@
+//! The real command in processes of its own: output, exit codes, and everything together against a mock upstream.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod config;
+mod end_to_end;
+mod help;
+mod keys;
+mod log;
+mod proxy;
+mod support;
+mod trust;
+mod verify;

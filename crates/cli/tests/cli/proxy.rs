@@ -1,0 +1,208 @@
+//! `proxy` in front of an honest gateway, and of one with somebody in between.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use proofmark_http::{
+    BaseUrl, Client, ClientOptions, Handler, Outgoing, Payload, ServeOptions, TlsRoots, serve,
+};
+use serde_json::Value;
+
+use crate::support::{Home, World, question};
+
+/// Forwards everything, and replaces one text by another in answers to questions.
+struct Meddler {
+    client: Client,
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Handler for Meddler {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let path = parts.uri.path_and_query().unwrap().as_str().to_owned();
+        let outgoing = Outgoing {
+            method: parts.method.clone(),
+            path,
+            headers: parts.headers,
+            payload: Payload::from(body),
+        };
+        let answer = self.client.send(outgoing).await.unwrap();
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        let mut bytes = answer.collect(64 << 20).await.unwrap();
+        if parts.method == Method::POST {
+            bytes = String::from_utf8(bytes.to_vec())
+                .unwrap()
+                .replace(self.from, self.to)
+                .into();
+        }
+        headers.remove("content-length");
+        headers.remove("transfer-encoding");
+        let mut response = Response::new(Full::new(bytes));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Somebody in between; returns his address.
+fn meddler(world: &World, gateway: &str, from: &'static str, to: &'static str) -> String {
+    let client = Client::new(
+        BaseUrl::parse(gateway).unwrap(),
+        &TlsRoots::mozilla().unwrap(),
+        ClientOptions::default(),
+    );
+    let handler = Arc::new(Meddler {
+        client: client.unwrap(),
+        from,
+        to,
+    });
+    let listener = world
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    world.spawn(async move {
+        serve(
+            listener,
+            handler,
+            ServeOptions::default(),
+            std::future::pending(),
+        )
+        .await;
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn verified_answers_pass_byte_for_byte_and_others_do_not() {
+    let (world, home) = (World::new(), Home::new());
+    let node = world.node(&home);
+    let roots = ["--data", "data", "--listen", "127.0.0.1:0"];
+    let start = |upstream: &str, require: &str| {
+        let mut arguments = vec!["proxy", "--upstream", upstream, "--require", require];
+        arguments.extend(roots);
+        home.serve(&arguments)
+    };
+    let proxy = start(&node.url(), "logged,answer,question");
+    for stream in [false, true] {
+        let answer = world.ask(&proxy.url(), &question("Through the proxy", stream), &[]);
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert_eq!(answer.status, 200, "{text}");
+        assert!(text.contains("Through the proxy") && !answer.receipt().is_empty());
+        assert_eq!(stream, text.ends_with("data: [DONE]\n\n"));
+    }
+    // What never reached a model passes as the error that it is.
+    let refused = world.ask(&proxy.url(), "{\"model\": 1}", &[]);
+    assert_eq!(refused.status, 400, "{:?}", refused.body);
+    assert_eq!(
+        world
+            .send(&proxy.url(), Method::GET, "/v1/models", "", &[])
+            .status,
+        200
+    );
+    assert_eq!(
+        world
+            .send(&proxy.url(), Method::GET, "/metrics", "", &[])
+            .status,
+        404
+    );
+    assert_eq!(
+        world
+            .ask(
+                &proxy.url(),
+                &question("x", false),
+                &[("origin", "https://evil.example")]
+            )
+            .status,
+        403
+    );
+
+    let between = meddler(&world, &node.url(), "You said", "You sang");
+    let proxy = start(&between, "answer");
+    for stream in [false, true] {
+        let answer = world.ask(&proxy.url(), &question("Be honest", stream), &[]);
+        assert_eq!(answer.status, 502);
+        let error: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(error["error"]["code"], "receipt_rejected", "{error}");
+        assert_eq!(
+            answer.header("x-proofmark-cause"),
+            Some("receipt.answer.mismatch"),
+            "{error}"
+        );
+        assert!(
+            !String::from_utf8(answer.body.to_vec())
+                .unwrap()
+                .contains("You sang"),
+            "the answer is withheld"
+        );
+    }
+
+    let proxy = start(&node.url(), "witnessed");
+    let answer = world.ask(&proxy.url(), &question("More than there is", false), &[]);
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("x-proofmark-cause")),
+        (502, Some("below-requirement"))
+    );
+}
+
+#[test]
+fn a_node_that_is_not_believed_lets_nothing_through() {
+    let (world, home, other) = (World::new(), Home::new(), Home::new());
+    let (node, foreign) = (world.node(&home), world.node(&other));
+    let ended = home.expect(
+        2,
+        &[
+            "proxy",
+            "--upstream",
+            &node.url(),
+            "--listen",
+            "127.0.0.1:0",
+        ],
+    );
+    assert!(ended.err.contains("believe nobody"), "{}", ended.err);
+    let proxy = home.serve(&[
+        "proxy",
+        "--upstream",
+        &foreign.url(),
+        "--data",
+        "data",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    let answer = world.ask(&proxy.url(), &question("Who are you?", false), &[]);
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("x-proofmark-cause")),
+        (502, Some("receipt.issuer.unknown"))
+    );
+    drop(node);
+}
+
+#[test]
+fn a_proxy_with_a_key_of_its_own_serves_this_machine_only() {
+    let home = Home::new();
+    home.write("root.toml", "");
+    home.write("key", format!("pm_{}", "k".repeat(43)));
+    let (world, other) = (World::new(), Home::new());
+    let node = world.node(&other);
+    home.write("root.toml", other.read("data/root.toml"));
+    let arguments = [
+        "proxy",
+        "--upstream",
+        &node.url(),
+        "--roots",
+        "root.toml",
+        "--api-key-file",
+        "key",
+        "--listen",
+        "0.0.0.0:0",
+    ];
+    let ended = home.expect(2, &arguments);
+    assert!(ended.err.contains("refusing to listen"), "{}", ended.err);
+}
