@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use proofmark_keys::Serving;
 use proofmark_openai::{Answer, AttachmentKind, AttachmentSource, Fields, Members, Request};
 use proofmark_receipt::{
-    AdjustmentKind, Attachment, AttachmentForm, Body, Choice, Claims, Cost, Execution, Finish, Issuer, LogClaim,
-    Operation, Provenance, Provider, ReceiptError, Relayed, Salts, ScopeKey, TlsFacts, Usage,
+    AdjustmentKind, Attachment, AttachmentForm, Body, Choice, Claims, Cost, Execution, Finish,
+    Issuer, LogClaim, Operation, Provenance, Provider, ReceiptError, Relayed, Salts, ScopeKey,
+    TlsFacts, Usage,
 };
 
 use crate::exchange::{Adjusted, Exchange};
@@ -14,6 +15,9 @@ use crate::store::RetentionPolicy;
 
 /// Longest text of a provider or a caller that a claim repeats; what is longer is cut. The whole of it is committed to with the bodies.
 const MAX_TEXT_BYTES: usize = 1_024;
+
+/// Longest media type that a claim repeats.
+const MAX_MEDIA_TYPE_BYTES: usize = 100;
 
 /// Kind of a relayed receipt in the log.
 const KIND_RELAYED: u8 = 1;
@@ -32,34 +36,53 @@ pub(super) struct Issuing<'i> {
 impl Issuing<'_> {
     pub(super) fn claims(&self) -> Result<Claims, ReceiptError> {
         let exchange = self.exchange;
-        let unreadable = ReceiptError::Inconsistent { what: "a request body that was relayed and cannot be read" };
-        let members = Members::parse(&exchange.received).map_err(|_| unreadable)?;
+        let unreadable = ReceiptError::Inconsistent {
+            what: "a request body that was relayed and cannot be read",
+        };
+        let request =
+            Request::open(exchange.operation, &exchange.received).map_err(|_| unreadable)?;
+        let members = request.members();
         let answer = exchange.returned.answer.as_ref();
         Ok(Claims {
             id: exchange.id,
             issued_at: self.issued_at,
             nonce: exchange.wishes.nonce.clone(),
-            issuer: Issuer { kid: self.serving.key.kid(), statement: self.serving.statement.digest() },
+            issuer: Issuer {
+                kid: self.serving.key.kid(),
+                statement: self.serving.statement.digest(),
+            },
             previous: exchange.previous,
-            operation: Operation { name: exchange.operation.name().to_owned(), stream: exchange.streamed },
-            caller: exchange.admitted.key_id().map(|id| self.salts.scope("caller").commit("api-key", id.as_bytes())),
-            received: received(&self.salts.scope("received"), &members),
-            attachments: self.attachments(),
-            execution: self.execution(&members, answer),
+            operation: Operation {
+                name: exchange.operation.name().to_owned(),
+                stream: exchange.streamed,
+            },
+            caller: exchange
+                .admitted
+                .key_id()
+                .map(|id| self.salts.scope("caller").commit("api-key", id.as_bytes())),
+            received: received(&self.salts.scope("received"), members),
+            attachments: self.attachments(&request),
+            execution: self.execution(members, answer),
             output: self.output(answer),
             finish: answer.and_then(finish),
             outcome: exchange.outcome.clone(),
             usage: answer.and_then(usage),
-            cost: exchange.cost.map(|cost| Cost { currency: "USD".to_owned(), amount_nano: cost.0 }),
+            cost: exchange.cost.map(|cost| Cost {
+                currency: "USD".to_owned(),
+                amount_nano: cost.0,
+            }),
             timing: exchange.timing,
-            stream: exchange.stream.clone(),
+            stream: exchange.stream,
             policy: None,
             log: LogClaim {
                 origin: self.origin.to_owned(),
                 kind: KIND_RELAYED,
                 value_class: exchange.wishes.value_class,
             },
-            audit: exchange.wishes.audit.map(|audit| (Provenance::Caller, audit)),
+            audit: exchange
+                .wishes
+                .audit
+                .map(|audit| (Provenance::Caller, audit)),
             token_commitment: None,
             retention: Some(self.retention.claim(self.issued_at, self.stored)),
             unknown: Vec::new(),
@@ -67,17 +90,31 @@ impl Issuing<'_> {
     }
 
     fn execution(&self, members: &Members<'_>, answer: Option<&Answer>) -> Execution {
-        let Exchange { handoff, returned, asked, .. } = self.exchange;
+        let Exchange {
+            handoff,
+            returned,
+            asked,
+            ..
+        } = self.exchange;
         let raw = returned.raw.as_ref().map(|raw| {
-            (raw.len() as u64, self.salts.scope("answer").commit("raw", raw))
+            (
+                raw.len() as u64,
+                self.salts.scope("answer").commit("raw", raw),
+            )
         });
-        let of_answer = |pick: fn(&Answer) -> &Option<String>| answer.and_then(|answer| pick(answer).as_deref()).map(cut);
+        let of_answer = |pick: fn(&Answer) -> &Option<String>| {
+            answer.and_then(|answer| pick(answer).as_deref()).map(cut)
+        };
         Execution::Relayed {
             relayed: Relayed {
                 upstream: cut(&handoff.upstream),
                 host: cut(&handoff.host),
                 forwarded: self.forwarded(members),
-                adjustments: handoff.adjusted.iter().map(|adjusted| adjusted.adjustment.clone()).collect(),
+                adjustments: handoff
+                    .adjusted
+                    .iter()
+                    .map(|adjusted| adjusted.adjustment.clone())
+                    .collect(),
                 attempts: handoff.attempts.clone(),
                 tls: handoff.tls.map(|tls| TlsFacts {
                     version: tls.version.as_str().to_owned(),
@@ -98,27 +135,41 @@ impl Issuing<'_> {
     /// The body as sent. Its fields are those of the received body with the edits applied, in the order in which the edits left them.
     fn forwarded(&self, members: &Members<'_>) -> Body {
         let handoff = &self.exchange.handoff;
-        let length = handoff.forwarded.iter().map(|piece| piece.len() as u64).sum();
+        let length = handoff
+            .forwarded
+            .iter()
+            .map(|piece| piece.len() as u64)
+            .sum();
         let fields = forwarded_fields(members, &handoff.adjusted);
         let pieces = handoff.forwarded.iter().map(AsRef::as_ref);
-        self.salts.scope("forwarded").commit_body(length, pieces, fields.iter().map(|(name, value)| (name.clone(), value.as_ref())))
+        self.salts.scope("forwarded").commit_body(
+            length,
+            pieces,
+            fields
+                .iter()
+                .map(|(name, value)| (name.clone(), value.as_ref())),
+        )
     }
 
-    fn attachments(&self) -> Vec<Attachment> {
+    fn attachments(&self, request: &Request<'_>) -> Vec<Attachment> {
         let scope = self.salts.scope("attachments");
-        let Ok(request) = Request::open(self.exchange.operation, &self.exchange.received) else { return Vec::new() };
         request
             .attachments()
             .map(|attachment| {
                 // What does not decode was handed on as text, and is committed to as that.
                 let (form, bytes) = match attachment.decode(self.exchange.received.len()) {
                     Ok(Some(bytes)) => (AttachmentForm::Inline, Cow::Owned(bytes)),
-                    Ok(None) | Err(_) => (AttachmentForm::Reference, source_text(&attachment.source)),
+                    Ok(None) | Err(_) => {
+                        (AttachmentForm::Reference, source_text(&attachment.source))
+                    }
                 };
                 Attachment {
                     kind: kind_name(attachment.kind).to_owned(),
                     form,
-                    media_type: attachment.media_type.as_deref().map(cut),
+                    media_type: attachment
+                        .media_type
+                        .as_deref()
+                        .map(|media_type| cut_to(media_type, MAX_MEDIA_TYPE_BYTES)),
                     length: bytes.len() as u64,
                     commitment: scope.commit(&attachment.path, &bytes),
                     path: attachment.path,
@@ -134,8 +185,16 @@ impl Issuing<'_> {
             .filter_map(|choice| {
                 let index = u32::try_from(choice.index).ok()?;
                 let scope = self.salts.scope(&format!("output/{index}"));
-                let fields = choice.fields.iter().map(|field| (field.name.as_str(), field.value.as_slice()));
-                Some(Choice::commit(index, &scope, choice.text.as_bytes(), fields))
+                let fields = choice
+                    .fields
+                    .iter()
+                    .map(|field| (field.name.as_str(), field.value.as_slice()));
+                Some(Choice::commit(
+                    index,
+                    &scope,
+                    choice.text.as_bytes(),
+                    fields,
+                ))
             })
             .collect()
     }
@@ -143,37 +202,49 @@ impl Issuing<'_> {
 
 fn received(scope: &ScopeKey, members: &Members<'_>) -> Body {
     let body = members.as_bytes();
-    let fields = Fields::of(members).map(|field| (format!("fields/{}", field.name()), field.value.as_bytes()));
+    let fields = Fields::of(members).map(|field| (field.name(), field.value.as_bytes()));
     scope.commit_body(body.len() as u64, std::iter::once(body), fields)
 }
 
 /// Name and value of each field of the forwarded body.
-fn forwarded_fields<'f>(members: &Members<'f>, adjusted: &'f [Adjusted]) -> Vec<(String, Cow<'f, [u8]>)> {
+fn forwarded_fields<'f>(
+    members: &Members<'f>,
+    adjusted: &'f [Adjusted],
+) -> Vec<(String, Cow<'f, [u8]>)> {
     let mut fields = Vec::new();
     for field in Fields::of(members) {
         let name = field.name();
-        let change = adjusted.iter().find(|adjusted| adjusted.adjustment.member == name);
+        let change = adjusted
+            .iter()
+            .find(|adjusted| adjusted.adjustment.member == name);
         let value = match change {
-            Some(Adjusted { adjustment, .. }) if adjustment.kind == AdjustmentKind::Removed => continue,
+            Some(Adjusted { adjustment, .. }) if adjustment.kind == AdjustmentKind::Removed => {
+                continue;
+            }
             Some(Adjusted { value, .. }) => Cow::Borrowed(value.as_json().as_bytes()),
             None => Cow::Borrowed(field.value.as_bytes()),
         };
-        fields.push((format!("fields/{name}"), value));
+        fields.push((name, value));
     }
-    let added = adjusted.iter().filter(|adjusted| adjusted.adjustment.kind == AdjustmentKind::Added);
+    let added = adjusted
+        .iter()
+        .filter(|adjusted| adjusted.adjustment.kind == AdjustmentKind::Added);
     fields.extend(added.map(|adjusted| {
-        (format!("fields/{}", adjusted.adjustment.member), Cow::Borrowed(adjusted.value.as_json().as_bytes()))
+        (
+            adjusted.adjustment.member.clone(),
+            Cow::Borrowed(adjusted.value.as_json().as_bytes()),
+        )
     }));
     fields
 }
 
-/// The kind of an attachment in claim 9.
+/// The kind of an attachment in claim 9: the type of the message part that has it.
 fn kind_name(kind: AttachmentKind) -> &'static str {
     match kind {
-        AttachmentKind::Image => "image",
-        AttachmentKind::Audio => "audio",
+        AttachmentKind::Image => "image_url",
+        AttachmentKind::Audio => "input_audio",
         AttachmentKind::File => "file",
-        AttachmentKind::Video => "video",
+        AttachmentKind::Video => "video_url",
     }
 }
 
@@ -189,7 +260,10 @@ fn finish(answer: &Answer) -> Option<(Provenance, Vec<Finish>)> {
         .choices
         .iter()
         .filter_map(|choice| {
-            Some(Finish { index: u32::try_from(choice.index).ok()?, reason: choice.finish_reason.as_deref().map(cut) })
+            Some(Finish {
+                index: u32::try_from(choice.index).ok()?,
+                reason: choice.finish_reason.as_deref().map(cut),
+            })
         })
         .collect();
     (!reasons.is_empty()).then_some((Provenance::Provider, reasons))
@@ -197,12 +271,20 @@ fn finish(answer: &Answer) -> Option<(Provenance, Vec<Finish>)> {
 
 fn usage(answer: &Answer) -> Option<(Provenance, Usage)> {
     let usage = answer.usage.as_ref()?;
-    let usage = Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens };
+    let usage = Usage {
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+    };
     Some((Provenance::Provider, usage))
 }
 
-/// The first [`MAX_TEXT_BYTES`] of a text, up to a whole character.
+/// The first [`MAX_TEXT_BYTES`] of a text.
 fn cut(text: &str) -> String {
-    let end = (0..=MAX_TEXT_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+    cut_to(text, MAX_TEXT_BYTES)
+}
+
+/// The first bytes of a text, up to a whole character.
+fn cut_to(text: &str, max_bytes: usize) -> String {
+    let end = text.floor_char_boundary(max_bytes);
+    text.get(..end).unwrap_or_default().to_owned()
 }

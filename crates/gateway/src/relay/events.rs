@@ -1,8 +1,10 @@
 //! One event of a stream: read, assembled, and written anew with our id and the pointer to the receipt.
 
 use proofmark_openai::{
-    AnswerError, ApiError, Assembler, Chunk, DONE, Edit, JsonText, Operation, RawJson,
+    AnswerError, ApiError, Assembler, Chunk, DONE, Edit, JsonText, Members, Operation, RawJson,
 };
+
+use super::MAX_PARTS;
 
 /// What is put into the chunks of one stream.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Rewriter {
             return Ok(Event::Done);
         }
         let chunk = Chunk::parse(data.as_bytes())?;
+        check_indices(chunk.members())?;
         match assembler.push(&chunk) {
             Ok(()) => {}
             Err(AnswerError::Upstream(error)) => {
@@ -82,6 +85,20 @@ impl Rewriter {
             edit.remove("proofmark");
         }
         Ok(Event::Data(edit.finish().to_vec()))
+    }
+}
+
+/// Refuses choices that nobody can have asked for and no receipt has room for.
+fn check_indices(members: &Members<'_>) -> Result<(), AnswerError> {
+    let choices = members.get("choices").and_then(RawJson::elements);
+    let fits = |choice: RawJson<'_>| {
+        let index = choice.member("index").and_then(RawJson::as_u64);
+        index.is_none_or(|index| usize::try_from(index).is_ok_and(|index| index < MAX_PARTS))
+    };
+    if choices.into_iter().flatten().all(fits) {
+        Ok(())
+    } else {
+        Err(AnswerError::Shape { member: "index" })
     }
 }
 
@@ -202,6 +219,10 @@ mod tests {
         rewriter
             .event(r#"{"a":1,"a":2}"#, &mut assembler)
             .unwrap_err();
+        let far = r#"{"choices":[{"index":512,"delta":{}}]}"#;
+        rewriter.event(far, &mut assembler).unwrap_err();
+        let near = far.replace("512", "511");
+        rewriter.event(&near, &mut assembler).unwrap();
     }
 
     #[test]

@@ -48,8 +48,8 @@ use crate::upstream::Upstream;
 /// Longest event of a stream, in bytes.
 const MAX_EVENT_BYTES: usize = 4 << 20;
 
-/// Most choices, embeddings or attachments of one request: all of them have a place in its receipt.
-const MAX_PARTS: u64 = 512;
+/// Most choices or embeddings of one request: each has a place in its receipt, which is 64 KiB at most.
+const MAX_PARTS: usize = 512;
 /// Longest name of a model, in bytes.
 const MAX_MODEL_BYTES: usize = 256;
 
@@ -181,7 +181,7 @@ impl<I: Issuer> Relay<I> {
                     .previous(&admitted, id)
                     .await
                     .map_err(|_| GatewayError::ReceiptUnavailable)?;
-                Some((id, digest.ok_or(GatewayError::UnknownReceipt)?))
+                Some((id, digest.ok_or(GatewayError::UnknownPrevious)?))
             }
         };
         let stream = if request.stream() {
@@ -360,15 +360,19 @@ fn check_size(request: &proofmark_openai::Request<'_>) -> Result<(), GatewayErro
         elements
             .filter(|element| !matches!(element.kind(), JsonKind::Integer))
             .count()
-            .max(1) as u64
+            .max(1)
     });
-    if texts.saturating_mul(request.parameters().n) > MAX_PARTS {
+    let attachments = request.attachments().count();
+    let choices = usize::try_from(request.parameters().n).unwrap_or(usize::MAX);
+    let answers = texts.saturating_mul(choices);
+    if answers > MAX_PARTS {
         return refuse(param, "expected at most 512 answers in one request");
     }
-    if request.attachments().count() as u64 > MAX_PARTS {
+    // An attachment takes as much room as two answers.
+    if attachments.saturating_mul(2).saturating_add(answers) > MAX_PARTS {
         return refuse(
             "messages",
-            "expected at most 512 attachments in one request",
+            "expected at most 255 attachments in one request",
         );
     }
     Ok(())

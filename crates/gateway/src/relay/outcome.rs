@@ -29,6 +29,15 @@ pub(super) fn class(answer: &Answer) -> Status {
     }
 }
 
+/// Whether a receipt has room for the answer: no more choices than can be asked for, with indices that a claim can hold.
+pub(super) fn fits(answer: &Answer) -> bool {
+    answer.choices.len() <= super::MAX_PARTS
+        && answer
+            .choices
+            .iter()
+            .all(|choice| u32::try_from(choice.index).is_ok())
+}
+
 /// The outcome of an error of the gateway's own; `http_status` is what the client got.
 pub(super) fn failed(error: &GatewayError, http_status: u16) -> Outcome {
     let status = match error {

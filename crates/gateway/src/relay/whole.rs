@@ -76,6 +76,12 @@ async fn relay_answer<I: Issuer>(
         Ok((members, answer))
     });
     let (members, answer) = match parsed {
+        Ok((_, answer)) if !outcome::fits(&answer) => {
+            let error = GatewayError::UpstreamMalformed {
+                upstream: upstream.name.as_ref().to_owned(),
+            };
+            return respond::failed(draft, error, marked).await;
+        }
         Ok(parsed) => parsed,
         Err(error) => {
             tracing::warn!(upstream = %upstream.name, code = %error.code(), "answer cannot be read");
