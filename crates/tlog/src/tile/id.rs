@@ -34,7 +34,7 @@ impl TileId {
     /// `width` is 1 to 256, 256 being the full tile.
     pub fn new(level: u8, index: u64, width: u16) -> Option<Self> {
         let end = tile_end(index, width)?;
-        (level <= MAX_LEVEL && end <= nodes_at(MAX_TREE_SIZE, level)).then_some(Self {
+        (end <= nodes_at(MAX_TREE_SIZE, level)).then_some(Self {
             level,
             index,
             width,

@@ -208,6 +208,44 @@ fn sizes_and_indexes_out_of_range_are_malformed() {
 }
 
 #[test]
+fn proofs_of_another_length_are_malformed_before_they_are_wrong() {
+    let tree = NaiveTree::default();
+    let (root, old_root) = (tree.root(0, 11), tree.root(0, 6));
+    let leaf = leaf_hash(&entry(6));
+    let longer = |proof: Vec<Hash>| [&proof[..], &[root]].concat();
+    let inclusion = tree.inclusion(6, 0, 11);
+    for bad in [
+        longer(inclusion.clone()),
+        inclusion[1..].to_vec(),
+        Vec::new(),
+    ] {
+        let error = verify_inclusion(6, 11, &leaf, &root, &bad).unwrap_err();
+        assert_eq!(
+            error,
+            ProofError::InclusionLength {
+                expected: inclusion.len(),
+                got: bad.len()
+            }
+        );
+    }
+    let consistency = tree.consistency(6, 11);
+    for bad in [
+        longer(consistency.clone()),
+        consistency[1..].to_vec(),
+        Vec::new(),
+    ] {
+        let error = verify_consistency(6, &old_root, 11, &root, &bad).unwrap_err();
+        assert_eq!(
+            error,
+            ProofError::ConsistencyLength {
+                expected: consistency.len(),
+                got: bad.len()
+            }
+        );
+    }
+}
+
+#[test]
 fn hash_text_has_one_spelling() {
     let hash = leaf_hash(b"text");
     let text = hash.to_string();

@@ -1,5 +1,6 @@
 //! Notes, key names, verifier keys.
 
+use base64ct::{Base64, Encoding};
 use proofmark_tlog::{
     CosignatureSigner, ErrorKind, KeyType, MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, Note, NoteError,
     NoteKeyName, NoteSigner, VerifierKey, VerifierKeyError, open_note, parse_signature_lines,
@@ -103,6 +104,37 @@ fn points_for_which_anyone_can_sign_are_refused() {
         let error = VerifierKey::new(name("weak"), KeyType::Ed25519, &key).unwrap_err();
         assert_eq!(error, VerifierKeyError::Point);
     }
+}
+
+#[test]
+fn signatures_are_verified_strictly() {
+    use curve25519_dalek::Scalar;
+    use ed25519_dalek::{Signature, SigningKey, Verifier};
+    use sha2::{Digest, Sha512};
+
+    let log = signer("k", 1);
+    let secret = SigningKey::from_bytes(&[1; 32]);
+    let text = "text\n";
+    // R is the identity, of small order: the equation of RFC 8032 holds, and lax verifiers accept.
+    let mut r = [0; 32];
+    r[0] = 1;
+    let hash = Sha512::new()
+        .chain_update(r)
+        .chain_update(log.vkey().public_key())
+        .chain_update(text);
+    let challenge = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+    let s = challenge * secret.to_scalar();
+    let signature = [r, s.to_bytes()].concat();
+    let lax = Signature::from_slice(&signature).unwrap();
+    secret
+        .verifying_key()
+        .verify(text.as_bytes(), &lax)
+        .unwrap();
+
+    let line = [&log.vkey().id().as_bytes()[..], &signature].concat();
+    let note = format!("{text}\n\u{2014} k {}\n", Base64::encode_string(&line));
+    let error = open_note(note.as_bytes(), &[log.vkey().clone()]).unwrap_err();
+    assert_eq!(error.code(), "note.signature.invalid");
 }
 
 #[test]
