@@ -218,8 +218,8 @@ impl<'a> Decoder<'a> {
         for byte in self.take(width, expected)? {
             value = (value << 8) | u64::from(*byte);
         }
-        // A longer head than needed is not canonical; simple values above 23 do not occur.
-        if value < least || major == SIMPLE {
+        // A longer head than needed is not canonical. With that, no float has the value of a simple value that is read.
+        if value < least {
             return Err(start.malformed(expected));
         }
         Ok((major, value))

@@ -123,7 +123,7 @@ impl Evidence {
         while let Some(key) = d.next_key(&mut map)? {
             match key {
                 0 => kind = Some(d.text()?.into()),
-                1 => receipt = Some(ReceiptId::from_bytes(d.array_of()?)?),
+                1 => receipt = Some(ReceiptId::decode(d)?),
                 2 => claims = Some(ClaimsDigest(d.array_of()?)),
                 3 if d.uint_max(1, "a state of evidence")? == 0 => {
                     state = Some(EvidenceState::Pending);

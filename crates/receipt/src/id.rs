@@ -4,6 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::ReceiptError;
+use crate::cbor::Decoder;
 
 /// Id of a receipt. Ids of one node sort by the time at which they were allocated.
 ///
@@ -52,6 +53,12 @@ impl ReceiptId {
                 at: 6,
             })
         }
+    }
+
+    /// Reads an id; the error stands where it begins.
+    pub(crate) fn decode(d: &mut Decoder<'_>) -> Result<Self, ReceiptError> {
+        let error = d.malformed("a UUID of version 7");
+        Self::from_bytes(d.array_of()?).map_err(|_| error)
     }
 
     /// The 16 bytes.

@@ -67,13 +67,17 @@ const RELAYED: [(&str, &str, Edit); 12] = [
         "inconsistent-choice-twice",
         "two choices with one index",
         |c| {
+            c.finish = None;
             c.output.iter_mut().for_each(|choice| choice.index = 0);
         },
     ),
     (
         "inconsistent-choice-order",
         "choices in descending order",
-        |c| c.output.reverse(),
+        |c| {
+            c.finish = None;
+            c.output.reverse();
+        },
     ),
     (
         "inconsistent-finish-twice",

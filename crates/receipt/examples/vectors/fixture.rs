@@ -268,18 +268,22 @@ impl Exchange {
         }
     }
 
-    /// The claims of a relay.
+    /// The claims of a relay by the node.
     pub(crate) fn claims(&self) -> Result<Claims> {
+        Ok(self.claims_by(Issuer {
+            kid: node_key().kid(),
+            statement: signed_key_statement()?.digest(),
+        }))
+    }
+
+    /// The claims of a relay, with all commitments.
+    pub(crate) fn claims_by(&self, issuer: Issuer) -> Claims {
         let salts = self.salts();
-        let statement = signed_key_statement()?.digest();
-        Ok(Claims {
+        Claims {
             id: self.id(),
             issued_at: ISSUED_AT,
             nonce: Some(vec![0xa0 | (self.number & 0x0f); 16]),
-            issuer: Issuer {
-                kid: node_key().kid(),
-                statement,
-            },
+            issuer,
             previous: Some((receipt_id(0), ClaimsDigest([0x99; 32]))),
             operation: Operation {
                 name: self.operation.into(),
@@ -336,7 +340,7 @@ impl Exchange {
                 until: ISSUED_AT + 15_552_000,
             }),
             unknown: vec![],
-        })
+        }
     }
 
     pub(crate) fn issue(&self) -> Result<SignedReceipt> {

@@ -98,16 +98,14 @@ impl Claims {
             && self.usage.as_ref().is_none_or(|(by, _)| *by == speaker)
     }
 
+    /// One walk over the choices, whose indexes ascend, meets the index of every finish reason in turn.
     fn finishes_choices_of_the_output(&self) -> bool {
-        let Some((_, finish)) = &self.finish else {
-            return true;
-        };
-        // Both are ascending: one walk over the choices meets every index in turn.
         let mut choices = self.output.iter();
-        is_ascending(finish.iter().map(|f| f.index))
-            && finish
+        self.finish.as_ref().is_none_or(|(_, finish)| {
+            finish
                 .iter()
                 .all(|f| choices.any(|choice| choice.index == f.index))
+        })
     }
 
     fn has_distinct_parameters(&self) -> bool {

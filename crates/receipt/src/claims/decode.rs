@@ -379,7 +379,7 @@ impl Found {
         match position {
             // Compared by `check_profile`.
             position::PROFILE => d.text().map(|_| ())?,
-            position::ID => self.id = Some(ReceiptId::from_bytes(d.array_of()?)?),
+            position::ID => self.id = Some(ReceiptId::decode(d)?),
             position::ISSUED_AT => self.issued_at = Some(d.uint()?),
             position::NONCE => {
                 let error = d.malformed("a nonce of 8 to 64 bytes");
@@ -416,10 +416,7 @@ impl Found {
             }
             position::PREVIOUS => {
                 d.array_exact(2)?;
-                self.previous = Some((
-                    ReceiptId::from_bytes(d.array_of()?)?,
-                    ClaimsDigest(d.array_of()?),
-                ));
+                self.previous = Some((ReceiptId::decode(d)?, ClaimsDigest(d.array_of()?)));
             }
             position::OPERATION => {
                 d.array_exact(2)?;

@@ -155,6 +155,25 @@ fn attachments_open_all_or_not_at_all() {
     }
 }
 
+/// A signer that committed to an attachment under another path than it claims.
+#[test]
+fn an_attachment_opens_under_its_own_path() {
+    let exchange = fixture::attachments();
+    let key = exchange.salts().scope("attachments");
+    let mut claims = exchange.claims().unwrap();
+    let bytes = exchange.attachments[0].1.clone();
+    claims.attachments.truncate(1);
+    claims.attachments[0].commitment = key.commit("messages/9", &bytes);
+    for path in ["messages/9", "messages/0/content/1"] {
+        let disclosure = Disclosure::Scope {
+            scope: "attachments".into(),
+            key: key.clone(),
+            values: DisclosedValues::Attachments(vec![(path.into(), bytes.clone())]),
+        };
+        assert!(is_mismatch(&disclosure.check(&claims)), "{path}");
+    }
+}
+
 #[test]
 fn single_fields_open() {
     let claims = fixture::chat().claims().unwrap();
