@@ -101,7 +101,7 @@ impl LogConfig {
         within(
             Setting::CheckpointIntervalMs,
             ms(self.checkpoint_interval),
-            0,
+            1,
             60_000,
         )?;
         let recosign = self.recosign_interval.map_or(1000, ms);

@@ -112,6 +112,12 @@ pub enum LogError {
         /// Size of both.
         size: u64,
     },
+    /// The records of the journal do not lead to the tree that the state knows. One of them was altered.
+    #[error("the journal does not lead to the tree of {size} leaves that the state knows")]
+    Diverged {
+        /// Size of the tree.
+        size: u64,
+    },
     /// An operation of the file system failed.
     #[error("could not {op} {}", path.display())]
     Io {
@@ -207,6 +213,7 @@ impl LogError {
             Self::OtherLog { .. } => "log.directory.other-log",
             Self::RolledBack { .. } => "log.directory.rolled-back",
             Self::Forked { .. } => "log.directory.forked",
+            Self::Diverged { .. } => "log.directory.diverged",
             Self::Io { .. } => "log.io",
             Self::Journal(error) => error.code(),
             Self::State(error) => error.code(),
@@ -234,6 +241,7 @@ impl LogError {
             | Self::OtherLog { .. }
             | Self::RolledBack { .. }
             | Self::Forked { .. }
+            | Self::Diverged { .. }
             | Self::TooLong { .. }
             | Self::NoSuchLeaf { .. } => ErrorKind::Rejected,
             Self::Locked { .. }

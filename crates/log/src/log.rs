@@ -228,6 +228,13 @@ impl Log {
         if !seen.is_ok_and(|progress| progress.rotations >= request) {
             return Err(self.stopped());
         }
+        let size = self.inner.core.request_flush()?;
+        let flushed = progress
+            .wait_for(|progress| progress.flushed >= size || progress.stopped)
+            .await;
+        if !flushed.is_ok_and(|progress| progress.flushed >= size) {
+            return Err(self.stopped());
+        }
         self.blocking(move |core| core.drop_segments_before(unix_ms))
             .await
     }

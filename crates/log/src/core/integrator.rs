@@ -10,7 +10,8 @@ use crate::{
     error::LogError,
     record::RecordKey,
     state::{NewLeaf, Step},
-    tiles::Edge,
+    storage::ObjectName,
+    tiles::{Edge, Objects, is_full},
 };
 
 /// Leaves in one step.
@@ -43,6 +44,8 @@ pub(crate) struct Tree {
     pub(crate) checkpoint: VerifiedCheckpoint,
     /// Size that the partial tiles were cleaned up for.
     pub(crate) cleaned_size: u64,
+    /// Full tiles that were written and not given to a flush yet.
+    pub(crate) unsynced: Vec<ObjectName>,
 }
 
 impl Tree {
@@ -53,12 +56,12 @@ impl Tree {
 
     /// Appends leaves: tiles first, then index, frontier and checkpoint in one transaction.
     ///
-    /// Nothing changes on an error. An error of the storage may be tried again: a step writes the same bytes each time.
+    /// The tree stays as it is on an error. An error of the storage may be tried again: a step writes the same bytes each time.
     pub(crate) fn extend(&mut self, core: &Core, leaves: &[Leaf]) -> Result<(), LogError> {
         let old_size = self.size();
         let mut edge = self.edge.clone();
         let objects = edge.grow(leaves.iter().map(|leaf| (leaf.hash, leaf.entry.clone())))?;
-        core.storage.write(&objects)?;
+        self.write(core, &objects)?;
         let checkpoint = Checkpoint {
             origin: core.origin.clone(),
             size: edge.frontier().size(),
@@ -79,11 +82,27 @@ impl Tree {
             replaces: &self.checkpoint.to_bytes(),
             checkpoint: &checkpoint.to_bytes(),
             frontier: edge.frontier(),
-            previous_size: self.cleaned_size,
             leaves: &index,
         })?;
         self.edge = edge;
         self.checkpoint = checkpoint;
+        Ok(())
+    }
+}
+
+impl Tree {
+    /// Writes tiles, and notes which have to become durable.
+    pub(crate) fn write(&mut self, core: &Core, objects: &Objects) -> Result<(), LogError> {
+        core.storage.write(objects)?;
+        self.unsynced.extend(
+            objects
+                .iter()
+                .map(|(name, _)| *name)
+                .filter(|name| match name {
+                    ObjectName::Tile(path) => is_full(path),
+                    ObjectName::Checkpoint => false,
+                }),
+        );
         Ok(())
     }
 }

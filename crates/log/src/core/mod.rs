@@ -1,5 +1,6 @@
 //! The log's working parts, each step of which can be driven by hand: the threads in [`crate::Log`] only call them.
 
+mod flush;
 mod integrator;
 pub(crate) mod open;
 mod publish;
@@ -23,6 +24,7 @@ use crate::{
     published::PublishedCheckpoint, state::State, storage::Storage,
 };
 
+pub(crate) use flush::FlushJob;
 pub(crate) use integrator::Integrator;
 pub(crate) use open::{Opened, open};
 pub(crate) use queue::{Lookup, Phase, Queue, Room};
@@ -33,6 +35,8 @@ pub(crate) use writer::{Writer, Written};
 pub(crate) struct Progress {
     /// Number of records on stable storage.
     pub(crate) durable: u64,
+    /// Number of leaves whose full tiles are durable.
+    pub(crate) flushed: u64,
     /// Number of requests for a new segment that were seen to.
     pub(crate) rotations: u64,
     /// The log stopped: there will be no more.

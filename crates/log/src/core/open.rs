@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use proofmark_tlog::{
-    Checkpoint, EMPTY_ROOT, Frontier, Origin, VerifiedCheckpoint, VerifierKey, leaf_hash,
+    Checkpoint, EMPTY_ROOT, Frontier, Origin, TilePath, VerifiedCheckpoint, VerifierKey, leaf_hash,
     open_checkpoint, sign_checkpoint,
 };
 use sha2::{Digest, Sha256};
@@ -18,7 +18,6 @@ use crate::{
     core::{
         Core, Integrator, Limits, Progress, Queue, Writer,
         integrator::{Leaf, Tree, is_full_step},
-        publish::remove_filled,
     },
     disk::{DirectoryLock, Disk, OpenMode},
     error::{LogError, io_error},
@@ -80,10 +79,16 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Result<Opened, L
         tracing::warn!(%origin, size = recovered.size, "cut off records that a crash left unfinished");
     }
     let checkpoint = open_checkpoint(&stored.checkpoint, config.signer.vkey())?;
+    let edge = Edge::decode(&stored.edge).ok_or(StateError::Row { row: "edge" })?;
+    let flushed = edge.frontier().size();
+    if flushed > stored.frontier.size() || flushed < stored.journal_start {
+        return Err(StateError::Row { row: "edge" }.into());
+    }
     let tree = Tree {
-        edge: Edge::load(&stored.frontier, &*storage)?,
+        edge,
         checkpoint,
-        cleaned_size: stored.previous_size,
+        cleaned_size: flushed,
+        unsynced: Vec::new(),
     };
     let published = published
         .filter(|published| published.size() == stored.frontier.size())
@@ -106,6 +111,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Result<Opened, L
         to_end: Condvar::new(),
         progress: watch::Sender::new(Progress {
             durable: recovered.size,
+            flushed,
             ..Progress::default()
         }),
         published: watch::Sender::new(published),
@@ -118,8 +124,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> Result<Opened, L
         core: Arc::clone(&core),
         tree,
     };
-    remove_filled(&core, stored.previous_size, integrator.tree.size())?;
-    integrator.tree.cleaned_size = integrator.tree.size();
+    integrator.write_anew(&stored.frontier)?;
     integrator.catch_up(recovered.size)?;
     Ok(Opened {
         writer: Writer::new(Arc::clone(&core), journal),
@@ -168,7 +173,7 @@ fn open_state(
                 vkey: vkey.to_string(),
                 checkpoint: sign_checkpoint(&checkpoint, &config.signer)?.to_bytes(),
                 frontier: Frontier::new(),
-                previous_size: 0,
+                edge: Edge::default().encode()?,
                 journal_start: 0,
             };
             state.create(&new)?;
@@ -218,17 +223,64 @@ fn check_published(
 }
 
 impl Integrator {
+    /// Writes the tiles that were not durable yet from the journal, up to the tree that the state knows.
+    fn write_anew(&mut self, frontier: &Frontier) -> Result<(), LogError> {
+        let core = Arc::clone(&self.core);
+        self.replay(frontier.size(), |tree, leaves| {
+            let mut edge = tree.edge.clone();
+            let objects = edge.grow(leaves.iter().map(|leaf| (leaf.hash, leaf.entry.clone())))?;
+            tree.write(&core, &objects)?;
+            tree.edge = edge;
+            Ok(())
+        })?;
+        if self.tree.edge.frontier() != frontier {
+            return Err(LogError::Diverged {
+                size: frontier.size(),
+            });
+        }
+        self.tree.remove_outgrown(&core)?;
+        // What a crash left of partial tiles is not to be trusted either.
+        let partials = self.tree.edge.partials()?;
+        for (name, _) in &partials {
+            match name {
+                ObjectName::Tile(TilePath::Hashes(tile)) => {
+                    core.storage
+                        .remove_partials(&TilePath::Hashes(tile.full()))?;
+                }
+                ObjectName::Tile(TilePath::Entries(bundle)) => {
+                    core.storage
+                        .remove_partials(&TilePath::Entries(bundle.full()))?;
+                }
+                ObjectName::Checkpoint => {}
+            }
+        }
+        self.tree.write(&core, &partials)
+    }
+
     /// Integrates the records that the journal has and the state has not.
     fn catch_up(&mut self, size: u64) -> Result<(), LogError> {
+        if self.tree.size() < size {
+            let from = self.tree.size();
+            tracing::info!(origin = %self.core.origin, from, size, "catching up with the journal");
+        }
+        let core = Arc::clone(&self.core);
+        self.replay(size, |tree, leaves| tree.extend(&core, leaves))
+    }
+
+    /// Hands the records of the journal behind the tree to `step`, in portions, up to `size`.
+    fn replay(
+        &mut self,
+        size: u64,
+        mut step: impl FnMut(&mut Tree, &[Leaf]) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
         let from = self.tree.size();
         if from == size {
             return Ok(());
         }
-        tracing::info!(origin = %self.core.origin, from, size, "catching up with the journal");
-        let core = Arc::clone(&self.core);
+        let tree = &mut self.tree;
         let mut leaves = Vec::new();
         let mut bytes = 0;
-        core.catalog.replay(from, size, |record| {
+        self.core.catalog.replay(from, size, |record| {
             let entry = Bytes::copy_from_slice(record.header.entry(record.bytes));
             bytes += entry.len();
             leaves.push(Leaf {
@@ -239,7 +291,7 @@ impl Integrator {
                 offset: record.offset,
             });
             if is_full_step(leaves.len(), bytes) {
-                self.tree.extend(&core, &leaves)?;
+                step(tree, &leaves)?;
                 leaves.clear();
                 bytes = 0;
             }
@@ -248,7 +300,7 @@ impl Integrator {
         if leaves.is_empty() {
             Ok(())
         } else {
-            self.tree.extend(&core, &leaves)
+            step(tree, &leaves)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    core::{Core, Integrator},
+    core::{Core, Integrator, integrator::Tree},
     cosign::{CheckpointCosigner, ConsistencySource},
     error::LogError,
     published::PublishedCheckpoint,
@@ -67,16 +67,17 @@ impl Integrator {
 
     /// Removes partial tiles that full ones replaced. Readers of older checkpoints fall back to the full ones.
     fn clean_up(&mut self) -> Result<(), LogError> {
-        remove_filled(&self.core, self.tree.cleaned_size, self.tree.size())?;
-        self.tree.cleaned_size = self.tree.size();
-        Ok(())
+        self.tree.remove_outgrown(&self.core)
     }
 }
 
-/// Removes the partial tiles of the tree of `old_size` leaves that are full in that of `new_size`.
-pub(crate) fn remove_filled(core: &Core, old_size: u64, new_size: u64) -> Result<(), LogError> {
-    for path in filled_between(old_size, new_size) {
-        core.storage.remove_partials(&path)?;
+impl Tree {
+    /// Removes the partial tiles at the places of tiles that became full.
+    pub(crate) fn remove_outgrown(&mut self, core: &Core) -> Result<(), LogError> {
+        for path in filled_between(self.cleaned_size, self.size()) {
+            core.storage.remove_partials(&path)?;
+        }
+        self.cleaned_size = self.size();
+        Ok(())
     }
-    Ok(())
 }

@@ -139,10 +139,11 @@ impl Core {
         }
     }
 
-    /// Removes the segments all of whose records were appended before a time and are integrated. Returns how many.
+    /// Removes the segments all of whose records were appended before a time and are flushed. Returns how many.
     pub(crate) fn drop_segments_before(&self, before_ms: u64) -> Result<usize, LogError> {
-        let integrated = self.queue().integrated;
-        let start = self.catalog.first_kept_after(before_ms, integrated);
+        // Tiles that are not durable are written anew from the journal.
+        let flushed = self.progress.borrow().flushed;
+        let start = self.catalog.first_kept_after(before_ms, flushed);
         let Some(start) =
             start.filter(|start| self.catalog.start().is_some_and(|old| old < *start))
         else {

@@ -70,6 +70,8 @@ pub(crate) struct Queue {
     pub(crate) rotate_before_ms: Option<u64>,
     /// Number of times that this was asked for.
     pub(crate) rotations: u64,
+    /// Make the tiles durable as soon as possible.
+    pub(crate) flush_wanted: bool,
     pub(crate) staged: VecDeque<Staged>,
     pub(crate) pending: VecDeque<Pending>,
     keys: HashMap<RecordKey, u64>,
@@ -95,6 +97,7 @@ impl Queue {
             writer_done: false,
             rotate_before_ms: None,
             rotations: 0,
+            flush_wanted: false,
             staged: VecDeque::new(),
             pending: VecDeque::new(),
             keys: HashMap::new(),

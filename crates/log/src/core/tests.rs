@@ -127,6 +127,14 @@ impl Rig {
         runtime.block_on(self.integrator.publish(None))
     }
 
+    /// Makes the tiles durable.
+    pub(crate) fn flush(&mut self) -> Result<(), LogError> {
+        match self.integrator.take_flush() {
+            Some(job) => self.core.flush(&job),
+            None => Ok(()),
+        }
+    }
+
     /// Writes, integrates and publishes everything.
     pub(crate) fn settle(&mut self) {
         while self.writer.step().unwrap() != Written::Nothing {}

@@ -35,6 +35,8 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
     /// Makes a directory and those above it, durably.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory and those above it. They are durable when the directories that name them were synced.
+    fn create_dirs(&self, path: &Path) -> io::Result<()>;
     /// Names in a directory, sorted; `NotFound` if there is none.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Gives a file another name, replacing what had it, atomically.

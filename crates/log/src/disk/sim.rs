@@ -100,6 +100,8 @@ struct State {
     durable_names: BTreeMap<PathBuf, usize>,
     pending_names: Vec<NameChange>,
     dirs: Vec<PathBuf>,
+    /// Directories that the directory above them does not durably name.
+    volatile_dirs: Vec<PathBuf>,
     locks: Vec<PathBuf>,
 }
 
@@ -140,6 +142,7 @@ impl SimDisk {
             durable_names: BTreeMap::new(),
             pending_names: Vec::new(),
             dirs: Vec::new(),
+            volatile_dirs: Vec::new(),
             locks: Vec::new(),
         };
         Self {
@@ -196,7 +199,9 @@ impl SimDisk {
         let mut state = self.raw();
         let inode = state.names[path];
         state.inodes[inode].visible[offset] ^= xor;
-        state.inodes[inode].durable[offset] ^= xor;
+        if let Some(byte) = state.inodes[inode].durable.get_mut(offset) {
+            *byte ^= xor;
+        }
     }
 
     /// Removes a file behind everyone's back.
@@ -273,6 +278,8 @@ impl State {
             names,
             durable_names,
             pending_names,
+            dirs,
+            volatile_dirs,
             ..
         } = self;
         // One power loss keeps nothing, everything, or any part.
@@ -284,6 +291,13 @@ impl State {
         for change in pending_names.drain(..) {
             if rng.below(8) < keep {
                 change.apply(durable_names);
+            }
+        }
+        // A directory takes what is in it along.
+        for lost in volatile_dirs.drain(..) {
+            if rng.below(8) >= keep {
+                durable_names.retain(|path, _| !path.starts_with(&lost));
+                dirs.retain(|dir| !dir.starts_with(&lost));
             }
         }
         *names = durable_names.clone();
@@ -358,13 +372,27 @@ impl Disk for SimDisk {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.create_dirs(path)?;
+        // The directories above are durable too.
+        self.check()?
+            .volatile_dirs
+            .retain(|dir| !path.starts_with(dir));
+        Ok(())
+    }
+
+    fn create_dirs(&self, path: &Path) -> io::Result<()> {
         let mut state = self.check()?;
-        let missing: Vec<PathBuf> = path
-            .ancestors()
-            .filter(|dir| !state.dirs.iter().any(|known| known == dir))
-            .map(Path::to_owned)
-            .collect();
-        state.dirs.extend(missing);
+        let State {
+            dirs,
+            volatile_dirs,
+            ..
+        } = &mut *state;
+        for dir in path.ancestors() {
+            if !dirs.iter().any(|known| known == dir) {
+                dirs.push(dir.to_owned());
+                volatile_dirs.push(dir.to_owned());
+            }
+        }
         Ok(())
     }
 
@@ -382,6 +410,14 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if !self
+            .check()?
+            .dirs
+            .iter()
+            .any(|dir| Some(dir.as_path()) == to.parent())
+        {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         self.change_name(|state| {
             let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
             Ok(NameChange::Rename(from.to_owned(), to.to_owned(), inode))
@@ -406,7 +442,9 @@ impl Disk for SimDisk {
         for file in files {
             self.remove_file(&file)?;
         }
-        self.check()?.dirs.retain(|dir| !dir.starts_with(path));
+        let mut state = self.check()?;
+        state.dirs.retain(|dir| !dir.starts_with(path));
+        state.volatile_dirs.retain(|dir| !dir.starts_with(path));
         Ok(())
     }
 
@@ -416,8 +454,10 @@ impl Disk for SimDisk {
             let State {
                 pending_names,
                 durable_names,
+                volatile_dirs,
                 ..
             } = &mut *state;
+            volatile_dirs.retain(|volatile| volatile.parent() != Some(dir));
             pending_names.retain(|change| {
                 let touches = change.touches(dir);
                 if touches {

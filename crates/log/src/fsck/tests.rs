@@ -330,7 +330,6 @@ fn an_index_that_differs_is_named_by_key() {
             replaces: &stored.checkpoint,
             checkpoint: &stored.checkpoint,
             frontier: &stored.frontier,
-            previous_size: stored.previous_size,
             leaves: &leaves,
         };
         state.commit(&step).unwrap();

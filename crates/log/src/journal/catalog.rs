@@ -119,12 +119,12 @@ impl Catalog {
     /// First index of the first segment that has to stay when the records before a time are dropped.
     ///
     /// A segment can go when its last record, of which the next segment knows the time, is older, and all of its
-    /// records are among the first `integrated` ones.
-    pub(crate) fn first_kept_after(&self, before_ms: u64, integrated: u64) -> Option<u64> {
+    /// records are among the first `size` ones.
+    pub(crate) fn first_kept_after(&self, before_ms: u64, size: u64) -> Option<u64> {
         let segments = self.lock();
         let followers = segments.previous_ms.iter().skip(1);
         let kept = followers
-            .take_while(|(first, previous)| **previous < before_ms && **first <= integrated)
+            .take_while(|(first, previous)| **previous < before_ms && **first <= size)
             .last()
             .or_else(|| segments.previous_ms.iter().next());
         kept.map(|(first, _)| *first)
@@ -290,9 +290,7 @@ impl Catalog {
         Ok(Erasure::Erased)
     }
 
-    /// Calls `visit` for every record from `from` to the end of the journal, each checked.
-    ///
-    /// `end` is the size that recovery found: segments must lead there without a gap.
+    /// Calls `visit` for every record from `from` up to `end`, each checked. They must be there without a gap.
     pub(crate) fn replay<E: From<JournalError>>(
         &self,
         from: u64,
@@ -304,7 +302,10 @@ impl Catalog {
             .partition_point(|first| *first <= from)
             .saturating_sub(1);
         for (at, first) in firsts.iter().enumerate().skip(start) {
-            let next = firsts.get(at + 1).copied().unwrap_or(end);
+            if *first >= end {
+                break;
+            }
+            let next = firsts.get(at + 1).map_or(end, |next| end.min(*next));
             self.replay_segment(*first, from, next, &mut visit)?;
         }
         Ok(())

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        mpsc::{self, Receiver, SyncSender, TrySendError},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -11,7 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     config::LogConfig,
-    core::{Core, Integrator, Opened, Phase, Writer, Written},
+    core::{Core, FlushJob, Integrator, Opened, Phase, Writer, Written},
     cosign::CheckpointCosigner,
     error::{LogError, io_error},
 };
@@ -20,6 +23,11 @@ use crate::{
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
 /// Pauses between attempts to get the missing cosignatures of a checkpoint: doubling from the first to the last.
 const COSIGN_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Leaves after which their tiles are made durable.
+const FLUSH_LEAVES: u64 = 65_536;
+/// Time after which the next publication has the tiles made durable. What is not yet is written anew at opening.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Starts the threads of a log.
 pub(super) fn spawn(opened: Opened, config: LogConfig) -> Result<Vec<JoinHandle<()>>, LogError> {
@@ -34,6 +42,8 @@ pub(super) fn spawn(opened: Opened, config: LogConfig) -> Result<Vec<JoinHandle<
         .thread_name("log-cosign")
         .build()
         .map_err(failed)?;
+    // One flush runs, one waits.
+    let (flusher, jobs) = mpsc::sync_channel(1);
     let publisher = Publisher {
         core: Arc::clone(&core),
         integrator,
@@ -43,7 +53,14 @@ pub(super) fn spawn(opened: Opened, config: LogConfig) -> Result<Vec<JoinHandle<
         runtime,
         cosign_pause: COSIGN_RETRY.0,
         last_publication: None,
+        flusher,
+        last_flush: (core.progress.borrow().flushed, Instant::now()),
     };
+    let guard = StopOnPanic(Arc::clone(&core));
+    let flush = thread::Builder::new()
+        .name("log-flusher".to_owned())
+        .spawn(move || run_flusher(&guard.0, &jobs));
+    let flush = flush.map_err(failed)?;
     let guard = StopOnPanic(Arc::clone(&core));
     let write = thread::Builder::new()
         .name("log-writer".to_owned())
@@ -60,7 +77,7 @@ pub(super) fn spawn(opened: Opened, config: LogConfig) -> Result<Vec<JoinHandle<
             publisher.run();
         });
     match integrate {
-        Ok(integrate) => Ok(vec![write, integrate]),
+        Ok(integrate) => Ok(vec![write, integrate, flush]),
         Err(error) => {
             core.close();
             Err(failed(error))
@@ -90,6 +107,28 @@ fn run_writer(writer: &mut Writer) {
     }
 }
 
+/// Flushes until there is nobody any more who asks for it.
+fn run_flusher(core: &Core, jobs: &Receiver<FlushJob>) {
+    while let Ok(job) = jobs.recv() {
+        loop {
+            match core.flush(&job) {
+                Ok(()) => break,
+                Err(LogError::Storage(error)) => {
+                    tracing::error!(error = %error, source = %error.source, "tiles could not be made durable; trying again");
+                    if !core.pause_until(Instant::now() + STORAGE_RETRY) {
+                        // The next opening writes them anew.
+                        return;
+                    }
+                }
+                Err(error) => {
+                    core.fail(error);
+                    return;
+                }
+            }
+        }
+    }
+}
+
 struct Publisher {
     core: Arc<Core>,
     integrator: Integrator,
@@ -100,6 +139,9 @@ struct Publisher {
     runtime: Runtime,
     cosign_pause: Duration,
     last_publication: Option<Instant>,
+    flusher: SyncSender<FlushJob>,
+    /// Size and time of the last flush that was started.
+    last_flush: (u64, Instant),
 }
 
 /// Why the integrator was woken.
@@ -123,15 +165,19 @@ impl Publisher {
                 return;
             }
             if let Some(last_start) = last_start {
-                self.pause_until(last_start + self.interval);
+                self.core.pause_until(last_start + self.interval);
             }
             last_start = Some(Instant::now());
-            match self.round() {
+            let round = self.round();
+            if round.is_ok() {
+                self.flush(wake);
+            }
+            match round {
                 Ok(()) if wake == Wake::Close => break,
                 Ok(()) => {}
                 Err(LogError::Storage(error)) if wake != Wake::Close => {
                     tracing::error!(error = %error, source = %error.source, "storage of tiles failed; trying again");
-                    self.pause_until(Instant::now() + STORAGE_RETRY);
+                    self.core.pause_until(Instant::now() + STORAGE_RETRY);
                     continue;
                 }
                 Err(error) => {
@@ -186,7 +232,7 @@ impl Publisher {
             match &queue.phase {
                 Phase::Failed(_) => return Wake::Stop,
                 Phase::Closing if queue.writer_done => return Wake::Close,
-                _ if queue.durable > queue.integrated => return Wake::Work,
+                _ if queue.durable > queue.integrated || queue.flush_wanted => return Wake::Work,
                 Phase::Open | Phase::Closing => {}
             }
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
@@ -207,16 +253,52 @@ impl Publisher {
         }
     }
 
-    /// Sleeps until a time, or until the log is closing.
-    fn pause_until(&self, until: Instant) {
-        let mut queue = self.core.queue();
+    /// Starts a flush if it is time, or if somebody asked for one.
+    fn flush(&mut self, wake: Wake) {
+        let wanted = std::mem::take(&mut self.core.queue().flush_wanted);
+        let grown = self
+            .integrator
+            .tree
+            .size()
+            .saturating_sub(self.last_flush.0);
+        let due = grown >= FLUSH_LEAVES || self.last_flush.1.elapsed() >= FLUSH_INTERVAL;
+        if !(wanted || due || wake == Wake::Close) {
+            return;
+        }
+        let Some(job) = self.integrator.take_flush() else {
+            return;
+        };
+        let size = job.size();
+        let refused = match wake {
+            // The last one is waited for.
+            Wake::Close => self.flusher.send(job).err().map(|error| error.0),
+            Wake::Work | Wake::Stop => match self.flusher.try_send(job) {
+                Ok(()) => None,
+                Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => Some(job),
+            },
+        };
+        match refused {
+            None => self.last_flush = (size, Instant::now()),
+            Some(job) => {
+                self.integrator.put_back(job);
+                self.core.queue().flush_wanted |= wanted;
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Sleeps until a time. Returns before, with `false`, when the log is closing.
+    fn pause_until(&self, until: Instant) -> bool {
+        let mut queue = self.queue();
         while matches!(queue.phase, Phase::Open) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return true;
             }
-            let woken = self.core.to_end.wait_timeout(queue, left);
+            let woken = self.to_end.wait_timeout(queue, left);
             queue = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
+        false
     }
 }

@@ -27,7 +27,7 @@ const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 const ROW_VKEY: &str = "vkey";
 const ROW_CHECKPOINT: &str = "checkpoint";
 const ROW_FRONTIER: &str = "frontier";
-const ROW_PREVIOUS_SIZE: &str = "previous-size";
+const ROW_EDGE: &str = "edge";
 const ROW_JOURNAL_START: &str = "journal-start";
 
 /// What the log knows about itself.
@@ -39,8 +39,8 @@ pub(crate) struct LogState {
     pub(crate) checkpoint: Vec<u8>,
     /// The tree that the checkpoint is of.
     pub(crate) frontier: Frontier,
-    /// Size of the tree of the checkpoint before: partial tiles since then may still have to be removed.
-    pub(crate) previous_size: u64,
+    /// The edge of the largest tree whose full tiles are all durable: tiles behind it are written anew at opening.
+    pub(crate) edge: Vec<u8>,
     /// First record that the journal must have.
     pub(crate) journal_start: u64,
 }
@@ -52,7 +52,6 @@ pub(crate) struct Step<'a> {
     pub(crate) replaces: &'a [u8],
     pub(crate) checkpoint: &'a [u8],
     pub(crate) frontier: &'a Frontier,
-    pub(crate) previous_size: u64,
     /// The new leaves, in the order of the log.
     pub(crate) leaves: &'a [NewLeaf<'a>],
 }
@@ -104,7 +103,7 @@ impl State {
             vkey: String::from_utf8(row(ROW_VKEY)?).map_err(|_| malformed(ROW_VKEY))?,
             checkpoint: row(ROW_CHECKPOINT)?,
             frontier: Frontier::decode(&row(ROW_FRONTIER)?).map_err(|_| malformed(ROW_FRONTIER))?,
-            previous_size: number(ROW_PREVIOUS_SIZE)?,
+            edge: row(ROW_EDGE)?,
             journal_start: number(ROW_JOURNAL_START)?,
         }))
     }
@@ -117,10 +116,7 @@ impl State {
             values.insert(ROW_VKEY, state.vkey.as_bytes())?;
             values.insert(ROW_CHECKPOINT, state.checkpoint.as_slice())?;
             values.insert(ROW_FRONTIER, state.frontier.encode().as_slice())?;
-            values.insert(
-                ROW_PREVIOUS_SIZE,
-                state.previous_size.to_be_bytes().as_slice(),
-            )?;
+            values.insert(ROW_EDGE, state.edge.as_slice())?;
             values.insert(
                 ROW_JOURNAL_START,
                 state.journal_start.to_be_bytes().as_slice(),
@@ -146,10 +142,6 @@ impl State {
             }
             values.insert(ROW_CHECKPOINT, step.checkpoint)?;
             values.insert(ROW_FRONTIER, step.frontier.encode().as_slice())?;
-            values.insert(
-                ROW_PREVIOUS_SIZE,
-                step.previous_size.to_be_bytes().as_slice(),
-            )?;
             let mut keys = transaction.open_table(KEYS)?;
             let mut places = transaction.open_table(PLACES)?;
             for leaf in step.leaves {
@@ -174,6 +166,13 @@ impl State {
                 }
             }
         }
+        Ok(transaction.commit()?)
+    }
+
+    /// Stores that all full tiles of the tree with this edge are durable.
+    pub(crate) fn set_edge(&self, edge: &[u8]) -> Result<(), StateError> {
+        let transaction = self.begin_write()?;
+        transaction.open_table(VALUES)?.insert(ROW_EDGE, edge)?;
         Ok(transaction.commit()?)
     }
 

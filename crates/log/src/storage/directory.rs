@@ -58,14 +58,13 @@ impl DirectoryStorage {
         self.root.join(object.to_string())
     }
 
-    /// Writes a file under a temporary name, whole and durable but for its name.
+    /// Writes a file under a temporary name.
     fn stage(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let path = self
             .staging
             .join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let file = self.disk.open(&path, OpenMode::TruncatePublic)?;
         file.write_at(bytes, 0)?;
-        file.sync_data()?;
         Ok(path)
     }
 
@@ -93,29 +92,42 @@ impl Storage for DirectoryStorage {
     }
 
     fn write(&self, objects: &[(ObjectName, Vec<u8>)]) -> Result<(), StorageError> {
-        let mut dirs = BTreeSet::new();
-        let mut staged = Vec::with_capacity(objects.len());
         for (object, bytes) in objects {
-            staged.push((object, self.stage(bytes).map_err(failed("write", *object))?));
-        }
-        for (object, temporary) in staged {
+            let temporary = self.stage(bytes).map_err(failed("write", *object))?;
             let path = self.path(object);
-            let dir = Self::parent(&path);
-            if dirs.insert(dir.to_owned()) {
-                self.disk
-                    .create_dir_all(dir)
-                    .map_err(failed("make the directory of", *object))?;
-            }
-            self.disk
-                .rename(&temporary, &path)
-                .map_err(failed("name", *object))?;
+            let named = self.disk.rename(&temporary, &path).or_else(|error| {
+                // Most objects are written to a directory that is there.
+                if error.kind() != io::ErrorKind::NotFound {
+                    return Err(error);
+                }
+                self.disk.create_dirs(Self::parent(&path))?;
+                self.disk.rename(&temporary, &path)
+            });
+            named.map_err(failed("name", *object))?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self, objects: &[ObjectName]) -> Result<(), StorageError> {
+        let mut dirs = BTreeSet::new();
+        for object in objects {
+            let path = self.path(object);
+            let file = self.disk.open(&path, OpenMode::Read);
+            file.and_then(|file| file.sync_data())
+                .map_err(failed("sync", *object))?;
+            // Up to the root: the directories may be new.
+            let above = path
+                .ancestors()
+                .skip(1)
+                .take_while(|dir| dir.starts_with(&self.root));
+            dirs.extend(above.map(Path::to_owned));
         }
         let last = objects
             .last()
-            .map_or(ObjectName::Checkpoint, |(object, _)| *object);
+            .map_or(ObjectName::Checkpoint, |object| *object);
         dirs.iter()
             .try_for_each(|dir| self.disk.sync_dir(dir))
-            .map_err(failed("sync", last))
+            .map_err(failed("sync the directory of", last))
     }
 
     fn remove_partials(&self, full: &TilePath) -> Result<(), StorageError> {

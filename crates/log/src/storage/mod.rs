@@ -45,8 +45,12 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Reads an object, or `None` if it is not there.
     fn read(&self, object: &ObjectName) -> Result<Option<Vec<u8>>, StorageError>;
 
-    /// Writes objects. Each appears as a whole or not at all; all are durable when this returns.
+    /// Writes objects. Each appears as a whole or not at all. A crash may take them away again, or damage them, until
+    /// they were synced: the log writes those anew when it is opened.
     fn write(&self, objects: &[(ObjectName, Vec<u8>)]) -> Result<(), StorageError>;
+
+    /// Makes objects that were written durable.
+    fn sync(&self, objects: &[ObjectName]) -> Result<(), StorageError>;
 
     /// Removes the partial tiles at the place of a full one. Those that are not there are no error.
     fn remove_partials(&self, full: &TilePath) -> Result<(), StorageError>;

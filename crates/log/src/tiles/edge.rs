@@ -3,14 +3,10 @@
 use bytes::Bytes;
 use proofmark_tlog::{
     BundleId, Frontier, FrontierError, Hash, TILE_HEIGHT, TILE_WIDTH, TileId, TilePath,
-    bundles_for_growth, encode_entries, frontier_from_tiles, leaf_hash, tiles_for_growth,
+    bundles_for_growth, decode_entries, encode_entries, leaf_hash, tiles_for_growth,
 };
 
-use crate::{
-    error::LogError,
-    storage::{ObjectName, Storage},
-    tiles::read::{StorageReader, read_bundle, read_tile, tile_error},
-};
+use crate::{error::LogError, storage::ObjectName};
 
 /// What is needed to append leaves and write their tiles.
 #[derive(Debug, Clone, Default)]
@@ -31,59 +27,88 @@ impl Edge {
         &self.frontier
     }
 
-    /// Reads the edge of the tree that `frontier` is of. The tiles are checked against it.
-    pub(crate) fn load(frontier: &Frontier, storage: &dyn Storage) -> Result<Self, LogError> {
-        let size = frontier.size();
+    /// Encodes as the frontier, the hashes of the last tile of each level from 1 up, and the last bundle. The counts
+    /// follow from the size of the tree.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, LogError> {
+        let mut out = self.frontier.encode();
+        for hashes in self.levels.iter().skip(1) {
+            out.extend(tile_bytes(hashes));
+        }
+        if let Some(bundle) = self.last_bundle() {
+            out.extend(bundle_object(bundle, &self.entries)?.1);
+        }
+        Ok(out)
+    }
+
+    /// Decodes what [`Edge::encode`] wrote.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let size = u64::from_be_bytes(*bytes.first_chunk()?);
+        let (frontier, mut rest) = bytes.split_at_checked(8 + 32 * size.count_ones() as usize)?;
+        let frontier = Frontier::decode(frontier).ok()?;
         let mut levels = Vec::new();
-        for level in 0u8.. {
-            let nodes = size
-                .checked_shr(u32::from(level) * TILE_HEIGHT)
-                .unwrap_or(0);
+        for level in 0u32.. {
+            let nodes = size.checked_shr(level * TILE_HEIGHT).unwrap_or(0);
             if nodes == 0 {
                 break;
             }
-            let tile = TileId::in_tree(level, nodes >> TILE_HEIGHT, size);
-            levels.push(match tile {
-                Some(tile) => read_tile(storage, tile)?,
-                None => Vec::new(),
-            });
+            let count = if level == 0 {
+                0
+            } else {
+                (nodes % u64::from(TILE_WIDTH)) as usize
+            };
+            let (hashes, tail) = rest.split_at_checked(count * Hash::LEN)?;
+            levels.push(
+                hashes
+                    .chunks_exact(Hash::LEN)
+                    .filter_map(Hash::from_slice)
+                    .collect(),
+            );
+            rest = tail;
         }
-        let entries = match BundleId::in_tree(size >> TILE_HEIGHT, size) {
-            Some(bundle) => read_bundle(storage, bundle)?,
-            None => Vec::new(),
+        let width = (size % u64::from(TILE_WIDTH)) as u16;
+        let entries: Vec<Bytes> = match width {
+            0 if rest.is_empty() => Vec::new(),
+            _ => decode_entries(rest, width)
+                .ok()?
+                .into_iter()
+                .map(Bytes::copy_from_slice)
+                .collect(),
         };
-        let edge = Self {
-            frontier: frontier.clone(),
+        if let Some(leaves) = levels.first_mut() {
+            *leaves = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        }
+        Some(Self {
+            frontier,
             levels,
             entries,
-        };
-        edge.check(storage)?;
-        Ok(edge)
+        })
     }
 
-    /// Tiles are not trusted: what was read must be what the frontier says.
-    fn check(&self, storage: &dyn Storage) -> Result<(), LogError> {
+    /// The tiles and the bundle that are not full.
+    pub(crate) fn partials(&self) -> Result<Objects, LogError> {
+        let mut objects = self.partial_tiles(|_| true);
+        if let Some(bundle) = self.last_bundle() {
+            objects.push(bundle_object(bundle, &self.entries)?);
+        }
+        Ok(objects)
+    }
+
+    fn partial_tiles(&self, wanted: impl Fn(usize) -> bool) -> Objects {
         let size = self.frontier.size();
-        let read = frontier_from_tiles(size, &mut StorageReader(storage)).map_err(tile_error)?;
-        let top = u8::try_from(self.levels.len().saturating_sub(1)).unwrap_or(u8::MAX);
-        if read != self.frontier
-            && let Some(tile) = (0..=top).find_map(|level| TileId::in_tree(level, 0, size))
-        {
-            // Which of the tiles is wrong is for fsck to find out.
-            return Err(LogError::Tile {
-                path: TilePath::Hashes(tile),
-            });
+        let mut objects = Objects::new();
+        for (level, hashes) in (0u8..).zip(&self.levels) {
+            let index = (size >> (u32::from(level) * TILE_HEIGHT)) >> TILE_HEIGHT;
+            let tile = TileId::in_tree(level, index, size).filter(|_| !hashes.is_empty());
+            if let Some(tile) = tile.filter(|_| wanted(usize::from(level))) {
+                objects.push((ObjectName::Tile(TilePath::Hashes(tile)), tile_bytes(hashes)));
+            }
         }
-        let hashes = self.levels.first().map(Vec::as_slice).unwrap_or_default();
-        let leaves = self.entries.iter().map(|entry| leaf_hash(entry));
-        if !leaves.eq(hashes.iter().copied())
-            && let Some(bundle) = BundleId::in_tree(size >> TILE_HEIGHT, size)
-        {
-            return Err(LogError::Tile {
-                path: TilePath::Entries(bundle),
-            });
-        }
-        Ok(())
+        objects
+    }
+
+    /// The bundle that is not full, if it has entries.
+    fn last_bundle(&self) -> Option<BundleId> {
+        BundleId::in_tree(self.frontier.size() >> TILE_HEIGHT, self.frontier.size())
     }
 
     /// Appends leaves, given their hashes and entries, and returns the tiles and bundles that are new or wider.
@@ -97,20 +122,9 @@ impl Edge {
         for (hash, entry) in leaves {
             self.append(hash, entry, &mut objects, &mut changed)?;
         }
-        let size = self.frontier.size();
-        for (level, hashes) in (0u8..).zip(&self.levels) {
-            let grown = changed.get(usize::from(level)).copied().unwrap_or_default();
-            let tile = TileId::in_tree(
-                level,
-                (size >> (u32::from(level) * TILE_HEIGHT)) >> TILE_HEIGHT,
-                size,
-            );
-            if let Some(tile) = tile.filter(|_| grown && !hashes.is_empty()) {
-                objects.push((ObjectName::Tile(TilePath::Hashes(tile)), tile_bytes(hashes)));
-            }
-        }
-        if size > old_size
-            && let Some(bundle) = BundleId::in_tree(size >> TILE_HEIGHT, size)
+        objects.extend(self.partial_tiles(|level| changed.get(level).copied().unwrap_or_default()));
+        if self.frontier.size() > old_size
+            && let Some(bundle) = self.last_bundle()
         {
             objects.push(bundle_object(bundle, &self.entries)?);
         }
@@ -170,7 +184,8 @@ pub(crate) fn filled_between(old_size: u64, new_size: u64) -> Vec<TilePath> {
     tiles.chain(bundles).filter(is_full).collect()
 }
 
-fn is_full(path: &TilePath) -> bool {
+/// Whether a tile or bundle is full, and so never changes.
+pub(crate) fn is_full(path: &TilePath) -> bool {
     match path {
         TilePath::Hashes(tile) => tile.is_full(),
         TilePath::Entries(bundle) => bundle.is_full(),

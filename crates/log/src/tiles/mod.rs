@@ -3,7 +3,7 @@
 mod edge;
 mod read;
 
-pub(crate) use edge::{Edge, filled_between};
+pub(crate) use edge::{Edge, Objects, filled_between, is_full};
 pub(crate) use read::{consistency_proof, inclusion_proof, read_bundle, read_entries};
 
 #[cfg(test)]

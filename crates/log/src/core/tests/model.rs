@@ -184,7 +184,18 @@ impl Run {
                 model.acknowledged = rig.core.progress.borrow().durable as usize;
             }
             10..13 => drop(rig.integrator.step()?),
-            13 => rig.publish()?,
+            13 => match rng.below(3) {
+                0 => {
+                    // A job that the storage refused is tried again by whoever has it.
+                    if let Some(job) = rig.integrator.take_flush() {
+                        match rig.core.flush(&job) {
+                            Err(LogError::Storage(_)) => rig.integrator.put_back(job),
+                            done => done?,
+                        }
+                    }
+                }
+                _ => rig.publish()?,
+            },
             14 => {
                 // The clock goes back as often as forward.
                 let now = rig.clock.0.load(Ordering::Relaxed);
@@ -199,7 +210,8 @@ impl Run {
                     rig.core.request_rotation(before_ms)?;
                     rig.writer.step().map_err(LogError::Failed)?;
                     model.acknowledged = rig.core.progress.borrow().durable as usize;
-                    model.dropped_before = rig.core.queue().integrated;
+                    rig.flush()?;
+                    model.dropped_before = rig.core.progress.borrow().flushed;
                     rig.core.drop_segments_before(before_ms)?;
                 }
                 _ if model.acknowledged > 0 => {

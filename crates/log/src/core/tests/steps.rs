@@ -271,35 +271,122 @@ fn a_published_checkpoint_that_is_unreadable_is_published_anew() {
     assert_eq!(rig.integrator.published().unwrap().size, 1);
 }
 
-#[test]
-fn a_damaged_edge_is_refused_and_named() {
-    for (file, expected) in [
-        (
-            "public/tile/0/000.p/5",
-            "tile/0/000.p/5 is missing or damaged",
-        ),
-        (
-            "public/tile/entries/000.p/5",
-            "tile/entries/000.p/5 is missing or damaged",
-        ),
-    ] {
-        for vanish in [false, true] {
-            let mut rig = Rig::new(1);
-            for n in 1..=5 {
-                rig.append(&record(n)).unwrap();
-            }
+/// A log of 300 leaves whose tiles are durable up to 270.
+fn half_flushed(altered: Option<u16>) -> Rig {
+    let mut rig = Rig::new(1);
+    for n in 0..300u16 {
+        let n = if altered == Some(n) { 7777 } else { n };
+        let entry = Bytes::copy_from_slice(&n.to_be_bytes());
+        rig.append(&Record {
+            entry,
+            ..Record::default()
+        })
+        .unwrap();
+        if rig.core.queue().next_index() == 270 {
             rig.settle();
-            if vanish {
-                rig.disk.vanish(&dir().join(file));
-            } else {
-                rig.disk.corrupt(&dir().join(file), 9, 1);
-            }
-            let Err(error) = rig.restart(false) else {
-                panic!("{file} was accepted")
-            };
-            assert_eq!(error.to_string(), expected);
+            rig.flush().unwrap();
         }
     }
+    rig.settle();
+    rig
+}
+
+#[test]
+fn tiles_that_were_not_durable_are_written_anew() {
+    for file in ["tile/0/001.p/44", "tile/entries/001.p/44", "tile/1/000.p/1"] {
+        for vanish in [false, true] {
+            let rig = half_flushed(None);
+            let file = dir().join("public").join(file);
+            let content = rig.disk.files()[&file].clone();
+            // Left by a crash: a partial tile of another width with nothing in it.
+            let stale = dir().join("public/tile/0/001.p/9");
+            rig.disk
+                .open(&stale, crate::disk::OpenMode::Truncate)
+                .unwrap();
+            if vanish {
+                rig.disk.vanish(&file);
+            } else {
+                rig.disk.corrupt(&file, 9, 1);
+            }
+            let rig = rig.restart(false).unwrap();
+            assert_eq!(rig.disk.files()[&file], content, "{}", file.display());
+            assert!(!rig.disk.files().contains_key(&stale));
+            assert!(rig.core.proof(299).unwrap().is_some());
+        }
+    }
+}
+
+#[test]
+fn full_tiles_are_written_anew_until_they_are_durable() {
+    let content = half_flushed(None).disk.files();
+    for seed in 0..20 {
+        let mut rig = Rig::new(seed);
+        for n in 0..300u16 {
+            let entry = Bytes::copy_from_slice(&n.to_be_bytes());
+            rig.append(&Record {
+                entry,
+                ..Record::default()
+            })
+            .unwrap();
+        }
+        rig.settle();
+        if seed % 2 == 0 {
+            rig.flush().unwrap();
+        }
+        let rig = rig.restart(true).unwrap();
+        assert_eq!(
+            rig.core.progress.borrow().flushed,
+            if seed % 2 == 0 { 300 } else { 0 }
+        );
+        for file in [
+            "tile/0/000",
+            "tile/entries/000",
+            "tile/1/000.p/1",
+            "tile/0/001.p/44",
+        ] {
+            let file = dir().join("public").join(file);
+            assert_eq!(
+                rig.disk.files().get(&file),
+                content.get(&file),
+                "seed {seed}, {}",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_does_not_lead_to_the_tree_is_refused() {
+    let rig = half_flushed(None);
+    let other = half_flushed(Some(280));
+    // The journal of another history under the same key.
+    for (path, content) in other.disk.files() {
+        if path.starts_with(dir().join("journal")) {
+            rig.disk
+                .open(&path, crate::disk::OpenMode::Truncate)
+                .unwrap()
+                .write_at(&content, 0)
+                .unwrap();
+        }
+    }
+    let Err(error) = rig.restart(false) else {
+        panic!("another history was accepted")
+    };
+    assert!(matches!(error, LogError::Diverged { size: 300 }), "{error}");
+}
+
+#[test]
+fn journal_segments_stay_until_the_tiles_are_durable() {
+    let mut rig = Rig::new(1);
+    rig.append(&record(1)).unwrap();
+    rig.settle();
+    rig.core.request_rotation(2_000_000).unwrap();
+    rig.writer.step().unwrap();
+    assert_eq!(rig.core.request_flush().unwrap(), 1);
+    assert!(rig.core.queue().flush_wanted);
+    assert_eq!(rig.core.drop_segments_before(2_000_000).unwrap(), 0);
+    rig.flush().unwrap();
+    assert_eq!(rig.core.drop_segments_before(2_000_000).unwrap(), 1);
 }
 
 #[test]
@@ -395,6 +482,7 @@ fn dropped_payloads_are_gone_and_their_leaves_stay() {
     rig.settle();
     rig.core.request_rotation(2_000_000).unwrap();
     rig.writer.step().unwrap();
+    rig.flush().unwrap();
     assert_eq!(rig.core.drop_segments_before(1_000_000).unwrap(), 0);
     assert_eq!(rig.core.drop_segments_before(1_000_001).unwrap(), 1);
     let check = |rig: &Rig| {
