@@ -156,6 +156,21 @@ fn another_key_opens_nothing() {
     }
 }
 
+/// A good signature by a stranger over claims that name the node as their issuer: the stranger's key must not open it.
+#[test]
+fn who_signs_is_who_the_claims_name() {
+    let payload = fixture::chat().claims().unwrap().encode();
+    let header = forge::protected(forge::RECEIPT_TYP, -19, &stranger_key());
+    let bytes = forge::sign(&header, &payload, &fixture::STRANGER_SEED);
+    for key in [node_key(), stranger_key()] {
+        assert_eq!(opens_receipt(&bytes, &key), Err(ReceiptError::KidMismatch));
+    }
+    assert_eq!(
+        SignedReceipt::decode(&bytes),
+        Err(ReceiptError::KidMismatch)
+    );
+}
+
 /// The envelope as another implementation of COSE reads and writes it.
 #[test]
 fn coset_reads_and_writes_the_same_envelope() {
