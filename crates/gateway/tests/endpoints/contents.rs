@@ -147,28 +147,7 @@ async fn erased_contents_are_gone_and_the_receipt_stays() {
     assert_eq!(node.get(&path("")).await.body, receipt.as_bytes());
     assert_eq!(node.get(&path("/bundle")).await.status, 200);
     node.stop().await;
-    let secret = [exchange.n; 32];
-    for file in files(node.data.path()) {
-        let bytes = std::fs::read(&file).unwrap();
-        assert!(
-            !bytes.windows(32).any(|window| window == secret),
-            "{}",
-            file.display()
-        );
-    }
-}
-
-fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
+    node.assert_nowhere(&[exchange.n; 32]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,21 +167,7 @@ async fn what_lies_on_the_disk_is_encrypted() {
         );
     }
     node.stop().await;
-    let files = files(node.data.path());
-    assert!(
-        files
-            .iter()
-            .any(|file| file.extension().is_some_and(|extension| extension == "seg")),
-        "a journal was searched"
-    );
-    for file in files {
-        let bytes = std::fs::read(&file).unwrap();
-        assert!(
-            !bytes.windows(6).any(|window| window == b"MARKER"),
-            "{}",
-            file.display()
-        );
-    }
+    node.assert_nowhere(b"MARKER");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,7 +72,7 @@ async fn numbers_come_from_the_log_and_from_refusals() {
             .header("content-type")
             .starts_with("application/openmetrics-text")
     );
-    let text = String::from_utf8(answered.body).unwrap();
+    let text = answered.text();
     for line in [
         r#"proofmark_log_durable_leaves{log="receipts"} 1"#,
         r#"proofmark_log_published_leaves{log="receipts"} 1"#,

@@ -110,7 +110,7 @@ fn claims(node: &Node, exchange: &Exchange, salts: &Salts, stored: bool) -> Clai
         let request = Request::open(Operation::ChatCompletions, bytes).unwrap();
         let fields = request
             .fields()
-            .map(|field| (format!("fields/{}", field.name()), field.value.as_bytes()));
+            .map(|field| (field.name(), field.value.as_bytes()));
         salts
             .scope(scope)
             .commit_body(bytes.len() as u64, std::iter::once(bytes), fields)

@@ -13,3 +13,5 @@ mod harness;
 mod health;
 mod issue;
 mod listing;
+#[path = "../support/mod.rs"]
+mod support;
