@@ -28,6 +28,9 @@ use crate::support::{Answered, Ground, client_of, request};
 /// The operator's key at the upstream.
 pub(crate) const UPSTREAM_KEY: &str = "sk-upstream-SECRETMARKER";
 
+/// A model that stops in the middle of its stream, and has a price.
+pub(crate) const STALLING: &str = "mock-stall-mid-stream:1";
+
 pub(crate) struct Node {
     ground: Ground,
     pub(crate) mock: MockUpstream,
@@ -49,14 +52,14 @@ fn config(mock: &MockUpstream) -> Config {
     let mut upstream = UpstreamConfig::new("mock", &mock.base_url());
     upstream.api_key_env = Some("MOCK_KEY".into());
     // One nano-dollar per input token, two per output token.
-    let price = PriceConfig {
-        model: "mock-1".into(),
+    let price = |model: &str| PriceConfig {
+        model: model.into(),
         input_per_mtok_usd: NanoUsd(1_000_000),
         output_per_mtok_usd: NanoUsd(2_000_000),
     };
     let config = Config {
         upstream: vec![upstream],
-        price: vec![price],
+        price: vec![price("mock-1"), price(STALLING)],
         limits: CapacityConfig {
             max_requests: 4,
             max_streams: 2,

@@ -4,7 +4,7 @@ use proofmark_gateway::access::{ApiKey, KeyFile, SpendBook};
 use proofmark_receipt::SignedReceipt;
 use serde_json::{Value, json};
 
-use crate::harness::Node;
+use crate::harness::{Node, STALLING};
 use crate::support::Answered;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -113,9 +113,32 @@ async fn what_an_answer_costs_is_in_its_receipt_and_off_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_away_pays_for_what_was_asked() {
+    let node = Node::start().await;
+    let (record, key) = node.key("app", None, Some(1_000));
+    let gone = node
+        .begin(Some(&key), CHAT, &[], &chat(STALLING, 20, true))
+        .await;
+    drop(gone);
+    while node.access.capacity().in_use().requests > 0 {
+        tokio::task::yield_now().await;
+    }
+    node.access.keep_books(async {}).await;
+    let book = SpendBook::list(node.data.path()).unwrap();
+    let body = chat(STALLING, 20, true).to_string();
+    let question = body.len().div_ceil(4) as u64;
+    assert_eq!(
+        (&book[0].0, book[0].1.0 >= question),
+        (&record.id, true),
+        "{book:?}"
+    );
+    assert!(book[0].1.0 <= question + 2 * 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_too_many_is_told_to_come_back() {
     let node = Node::start().await;
-    let stall = chat("mock-stall-mid-stream:1", 5, true);
+    let stall = chat(STALLING, 5, true);
     let first = node.begin(None, CHAT, &[], &stall).await;
     let second = node.begin(None, CHAT, &[], &stall).await;
     let third = node.post(None, CHAT, &stall).await;
