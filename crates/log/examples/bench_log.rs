@@ -1,4 +1,5 @@
-//! Prints the figures of the log: `bench_log DIRECTORY [LEAVES]`. `proofmark bench log` prints them as a table.
+//! Prints the figures of the log: `bench_log DIRECTORY [LEAVES] [sync|append|fsck]...`, all parts without one named.
+//! `proofmark bench log` prints them as a table.
 
 use std::path::Path;
 
@@ -6,6 +7,7 @@ use proofmark_log::{
     LogError,
     bench::{AppendLoad, appends, check, fill, sync_cost},
 };
+use tokio::runtime::Runtime;
 
 fn main() -> Result<(), LogError> {
     let mut arguments = std::env::args().skip(1);
@@ -14,6 +16,8 @@ fn main() -> Result<(), LogError> {
         .next()
         .and_then(|leaves| leaves.parse().ok())
         .unwrap_or(1_000_000);
+    let parts: Vec<String> = arguments.collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|named| named == part);
     let dir = Path::new(&dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -28,7 +32,19 @@ fn main() -> Result<(), LogError> {
         path: dir.to_owned(),
         source,
     })?;
-    tell(&format!("sync {:#?}", sync_cost(dir, 2000)?));
+    if wanted("sync") {
+        tell(&format!("sync {:#?}", sync_cost(dir, 2000)?));
+    }
+    if wanted("append") {
+        append(&runtime, dir)?;
+    }
+    if wanted("fsck") {
+        check_filled(&runtime, &dir.join("fsck"), leaves)?;
+    }
+    Ok(())
+}
+
+fn append(runtime: &Runtime, dir: &Path) -> Result<(), LogError> {
     let saturated = AppendLoad::default();
     let single = AppendLoad {
         records: 5000,
@@ -64,11 +80,14 @@ fn main() -> Result<(), LogError> {
         let figures = runtime.block_on(appends(&dir.join(name.replace(", ", "-")), &load))?;
         tell(&format!("{name}: {figures:?}"));
     }
-    let dir = dir.join("fsck");
+    Ok(())
+}
+
+fn check_filled(runtime: &Runtime, dir: &Path, leaves: u64) -> Result<(), LogError> {
     let started = std::time::Instant::now();
-    runtime.block_on(fill(&dir, leaves, true))?;
+    runtime.block_on(fill(dir, leaves, true))?;
     tell(&format!("filled {leaves} in {:?}", started.elapsed()));
-    tell(&format!("fsck of {leaves}: {:?}", check(&dir)?));
+    tell(&format!("fsck of {leaves}: {:?}", check(dir)?));
     Ok(())
 }
 
