@@ -55,7 +55,7 @@ fn stream<S: RawStream + AsLockedWrite + 'static>(raw: S) -> Box<dyn Write> {
     })
 }
 
-/// Both streams of a command, locked for its whole life.
+/// Both streams of a command. Neither is locked for longer than one write: a server's other threads write too.
 pub(crate) struct Ui {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
@@ -65,8 +65,8 @@ pub(crate) struct Ui {
 impl Ui {
     pub(crate) fn new(json: bool) -> Self {
         Self {
-            out: stream(io::stdout().lock()),
-            err: stream(io::stderr().lock()),
+            out: stream(io::stdout()),
+            err: stream(io::stderr()),
             json,
         }
     }

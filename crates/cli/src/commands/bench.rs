@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use proofmark_bench::{BenchError, GatewayBench, bench_gateway};
+use proofmark_bench::{BenchError, GatewayBench, LogBench, Table, bench_gateway, bench_log};
+use tokio::runtime::Runtime;
 
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::ui::{FAINT, Ui};
@@ -14,6 +15,8 @@ use crate::ui::{FAINT, Ui};
 pub(crate) enum Bench {
     /// What a receipt on every answer adds to its latency.
     Gateway(Gateway),
+    /// Durable appends, the time to a checkpoint with and without witnesses, fsck.
+    Log(Log),
 }
 
 /// Arguments of `proofmark bench gateway`.
@@ -43,18 +46,79 @@ impl Bench {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Gateway(command) => command.json,
+            Self::Log(command) => command.json,
         }
     }
 
     pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
         match self {
             Self::Gateway(command) => command.run(ui),
+            Self::Log(command) => command.run(ui),
         }
     }
 }
 
 fn failed(error: BenchError) -> CommandError {
     CommandError::internal("the benchmark could not be run").because(error)
+}
+
+/// Arguments of `proofmark bench log`.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// A directory on the disk that is to be measured.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Records per measurement.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
+    records: u64,
+    /// Leaves of the log that fsck checks.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000_000)]
+    fsck_leaves: u64,
+    /// Measurements of each kind.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    rounds: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn progress(line: &str) {
+    // A line that cannot be written changes no figure.
+    let _ = writeln!(anstream::stderr(), "{FAINT}{line}{FAINT:#}");
+}
+
+fn runtime() -> Result<Runtime, CommandError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::internal("no runtime").because(error))
+}
+
+fn print(ui: &mut Ui, table: &Table, json: bool) -> CommandResult {
+    if json {
+        let value = serde_json::to_value(table)
+            .map_err(|error| CommandError::internal("no JSON").because(error))?;
+        ui.print_json(&value)?;
+    } else {
+        write!(ui.out(), "{table}")?;
+    }
+    Ok(ExitStatus::OK)
+}
+
+impl Log {
+    fn run(self, ui: &mut Ui) -> CommandResult {
+        let options = LogBench {
+            dir: self.dir.clone(),
+            records: self.records,
+            fsck_leaves: self.fsck_leaves,
+            rounds: self.rounds,
+        };
+        let table = runtime()?
+            .block_on(bench_log(&options, progress))
+            .map_err(failed)?;
+        print(ui, &table, self.json)
+    }
 }
 
 impl Gateway {
@@ -68,24 +132,9 @@ impl Gateway {
             rounds: self.rounds,
             streams: self.streams,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CommandError::internal("no runtime").because(error))?;
-        let progress = |line: &str| {
-            // A line that cannot be written changes no figure.
-            let _ = writeln!(anstream::stderr(), "{FAINT}{line}{FAINT:#}");
-        };
-        let table = runtime
+        let table = runtime()?
             .block_on(bench_gateway(&options, progress))
             .map_err(failed)?;
-        if self.json {
-            let value = serde_json::to_value(&table)
-                .map_err(|error| CommandError::internal("no JSON").because(error))?;
-            ui.print_json(&value)?;
-        } else {
-            writeln!(ui.out(), "{table}")?;
-        }
-        Ok(ExitStatus::OK)
+        print(ui, &table, self.json)
     }
 }
