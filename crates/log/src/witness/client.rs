@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use proofmark_tlog::{
-    AddCheckpointRequest, CosignatureTime, Hash, MAX_NOTE_BYTES, MAX_TREE_SIZE, NoteSignature,
-    VerifiedCheckpoint, VerifierKey, parse_signature_lines, verify_cosignature,
+    AddCheckpointRequest, CosignatureTime, Hash, MAX_TREE_SIZE, NoteSignature, VerifiedCheckpoint,
+    VerifierKey, parse_signature_lines, verify_cosignature,
 };
 use tokio::time::{Instant, timeout};
 
@@ -246,9 +246,6 @@ impl Peer {
         checkpoint: &VerifiedCheckpoint,
         answer: &WitnessAnswer,
     ) -> Result<Answer, WitnessClientError> {
-        if answer.body.len() > MAX_NOTE_BYTES {
-            return Err(WitnessClientError::Answer);
-        }
         match answer.status {
             200 => {
                 let lines =

@@ -312,6 +312,69 @@ async fn answers_are_believed_only_if_they_verify() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_success_is_remembered_and_ends_the_count_of_failures() {
+    let log = TestLog::new(9);
+    let witness = cosigner("w", 2);
+    let time = CosignatureTime::from_unix_s(7).unwrap();
+    let cosigned = |size: u64| {
+        let line = witness.cosign(&log.checkpoint(size), time).to_string();
+        answer(200, false, line)
+    };
+    let busy = || answer(503, false, "");
+    let transport = Scripted::new([busy(), busy(), cosigned(4), busy(), cosigned(9)]);
+    let endpoint = WitnessEndpoint {
+        vkey: witness.vkey().clone(),
+        transport: transport.clone(),
+    };
+    let client = WitnessClient::new(vec![endpoint], WitnessClientOptions::default());
+    // Rests for 1 s, then 2 s, and for 1 s again after it answered.
+    for (size, wait_ms, expected) in [
+        (4, 1000, Err(("log.witness.refused", ErrorKind::Rejected))),
+        (4, 2000, Err(("log.witness.refused", ErrorKind::Rejected))),
+        (4, 0, Ok(7)),
+        (9, 1000, Err(("log.witness.refused", ErrorKind::Rejected))),
+        (9, 0, Ok(7)),
+    ] {
+        assert_eq!(
+            said(&client.ask(&log.checkpoint(size), &log.proofs(size)).await[0]),
+            expected
+        );
+        tokio::time::advance(Duration::from_millis(wait_ms)).await;
+    }
+    let requests = transport.requests.lock().unwrap();
+    let firsts: Vec<_> = requests
+        .iter()
+        .map(|request| request.lines().next().unwrap())
+        .collect();
+    assert_eq!(firsts, ["old 0", "old 0", "old 0", "old 4", "old 4"]);
+}
+
+#[tokio::test]
+async fn a_wrong_size_is_not_remembered() {
+    let log = TestLog::new(9);
+    let witness = cosigner("w", 2);
+    let checkpoint = log.checkpoint(9);
+    let line = witness.cosign(&checkpoint, CosignatureTime::from_unix_s(7).unwrap());
+    let transport = Scripted::new([
+        answer(409, true, "100\n"),
+        answer(200, false, line.to_string()),
+    ]);
+    let client = patient(vec![WitnessEndpoint {
+        vkey: witness.vkey().clone(),
+        transport: transport.clone(),
+    }]);
+    assert_eq!(
+        said(&client.ask(&checkpoint, &log.proofs(9)).await[0]),
+        CONFLICT
+    );
+    assert_eq!(
+        said(&client.ask(&checkpoint, &log.proofs(9)).await[0]),
+        Ok(7)
+    );
+    assert_eq!(client.conflicts(), [witness.vkey()]);
+}
+
 #[tokio::test]
 async fn sizes_that_do_not_settle_end_the_talk() {
     let log = TestLog::new(9);
