@@ -49,7 +49,10 @@ impl Default for FsckOptions {
     }
 }
 
-/// Checks the data directory of a log that is not open. `vkey` is the key that the log must have; `None` takes the
+/// Checks the data directory of a log that is not open. After a power loss the log must have been open once: it writes
+/// the newest tiles anew.
+///
+/// `vkey` is the key that the log must have; `None` takes the
 /// word of the state for it.
 pub fn fsck(
     dir: &Path,

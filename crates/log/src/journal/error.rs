@@ -50,16 +50,6 @@ pub enum JournalError {
         /// A record behind it that was written after it had been acknowledged.
         later: Option<u64>,
     },
-    /// A segment that is not the last one goes on after, or ends before, the first record of the next.
-    #[error("{} ends at record {got}, the next segment starts at {expected}", path.display())]
-    SegmentEnd {
-        /// Which segment.
-        path: PathBuf,
-        /// Index of the first record of the next segment.
-        expected: u64,
-        /// Index behind its last record.
-        got: u64,
-    },
     /// Segments that were not dropped are not there.
     #[error("the journal starts at record {got:?}, it must have record {expected}")]
     MissingStart {
@@ -97,16 +87,17 @@ impl JournalError {
             Self::Io { .. } | Self::Entropy { .. } => "log.journal.io",
             Self::SegmentHeader { .. } | Self::Damaged { .. } => "log.journal.damaged",
             Self::OtherLog { .. } => "log.directory.other-log",
-            Self::SegmentEnd { .. } | Self::MissingStart { .. } | Self::MissingEnd { .. } => {
-                "log.journal.missing"
-            }
+            Self::MissingStart { .. } | Self::MissingEnd { .. } => "log.journal.missing",
         }
     }
 
     /// Whether the bytes are bad or could not be had.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } | Self::Entropy { .. } => ErrorKind::Unavailable,
+            Self::Io { .. }
+            | Self::Entropy { .. }
+            | Self::MissingStart { .. }
+            | Self::MissingEnd { .. } => ErrorKind::Unavailable,
             Self::OtherLog { .. } => ErrorKind::Rejected,
             _ => ErrorKind::Malformed,
         }

@@ -464,37 +464,43 @@ fn segments_are_closed_by_age_and_dropped_by_time() {
 
 #[test]
 fn secrets_are_erased_in_place() {
-    let disk = SimDisk::new(0);
-    let (mut writer, catalog, _) = open(&disk).unwrap();
-    let offsets = fill(&mut writer, 60, &mut Rng(2)).unwrap();
-    assert_eq!(catalog.erase(0, offsets[0]).unwrap(), Erasure::Erased);
-    assert_eq!(
-        catalog.erase(0, offsets[0]).unwrap(),
-        Erasure::Erased,
-        "again"
-    );
-    assert_eq!(catalog.erase(1, offsets[1]).unwrap(), Erasure::NoSecret);
-    assert!(matches!(
-        catalog.erase(2, offsets[1]).unwrap_err(),
-        JournalError::Damaged {
-            fault: RecordFault::Index {
-                expected: 2,
-                got: 1
-            },
-            ..
-        }
-    ));
-    let (_, catalog, _) = open(&disk.reboot(true)).unwrap();
-    let stored = catalog.read(0, offsets[0]).unwrap().unwrap();
-    assert_eq!((stored.secret, stored.secret_erased), (None, true));
-    assert_eq!(stored.payload, record(0).payload);
-    let secret = [1u8; 32];
-    for (path, content) in disk.reboot(false).files() {
-        assert!(
-            !content.windows(32).any(|window| window == secret),
-            "{}",
-            path.display()
+    for seed in 0..8 {
+        let disk = SimDisk::new(seed);
+        let (mut writer, catalog, _) = open(&disk).unwrap();
+        let offsets = fill(&mut writer, 60, &mut Rng(2)).unwrap();
+        assert_eq!(catalog.erase(0, offsets[0]).unwrap(), Erasure::Erased);
+        assert_eq!(
+            catalog.erase(0, offsets[0]).unwrap(),
+            Erasure::Erased,
+            "again"
         );
+        assert_eq!(catalog.erase(1, offsets[1]).unwrap(), Erasure::NoSecret);
+        assert!(matches!(
+            catalog.erase(2, offsets[1]).unwrap_err(),
+            JournalError::Damaged {
+                fault: RecordFault::Index {
+                    expected: 2,
+                    got: 1
+                },
+                ..
+            }
+        ));
+        let disk = disk.reboot(true);
+        let (_, catalog, _) = open(&disk).unwrap();
+        let stored = catalog.read(0, offsets[0]).unwrap().unwrap();
+        assert_eq!(
+            (stored.secret, stored.secret_erased),
+            (None, true),
+            "seed {seed}"
+        );
+        assert_eq!(stored.payload, record(0).payload);
+        for (path, content) in disk.files() {
+            assert!(
+                !content.windows(32).any(|window| window == [1; 32]),
+                "{}",
+                path.display()
+            );
+        }
     }
 }
 
