@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod client;
+mod codes;
 mod fixture;
 mod log;
 mod server;
