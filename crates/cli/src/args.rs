@@ -11,7 +11,7 @@ Exit codes: 0 accepted or done, 10 rejected, 11 below the requirement, 12 could 
 
 /// Receipts on machine-generated answers, with evidence that anyone can check offline.
 #[derive(Debug, Parser)]
-#[command(name = "proofmark", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "proofmark", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Cli {
     /// When to use colors.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]

@@ -189,7 +189,7 @@ const EXPLANATIONS: &[Explanation] = &[
         "receipt.disclosure.malformed",
         "a disclosure in the file does not belong to this receipt",
         FORGED,
-        "specs/01-receipt.md §6",
+        "specs/01-receipt.md §6.3",
     ),
     entry(
         "receipt.answer.mismatch",

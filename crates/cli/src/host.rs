@@ -1,7 +1,6 @@
 //! What a data directory holds, opened: keys, both logs, API keys, and the endpoints over them.
 
 mod identity;
-mod issuer;
 mod refresher;
 mod registry;
 
@@ -27,7 +26,6 @@ use crate::commands::key::api::access_error;
 use crate::data::{keys_dir, log_dir};
 use crate::error::CommandError;
 use crate::running::Claim;
-pub(crate) use issuer::NodeIssuer;
 pub(crate) use refresher::Refresher;
 pub(crate) use registry::publish;
 
@@ -57,14 +55,8 @@ impl Host {
             .map(OperatorName::parse)
             .transpose()?;
         let keys = open_keys(data, name.as_ref())?;
-        let cosigner = cosigner(config)?;
-        let receipts = open_log(
-            config,
-            "receipts",
-            keys.receipts_log_signer(),
-            cosigner.clone(),
-        )?;
-        let registry = open_log(config, "registry", keys.registry_log_signer(), cosigner)?;
+        let receipts = open_log(config, "receipts", keys.receipts_log_signer())?;
+        let registry = open_log(config, "registry", keys.registry_log_signer())?;
         let access_config = AccessConfig {
             prices: config.price.clone(),
             capacity: config.limits,
@@ -136,14 +128,9 @@ fn open_keys(data: &Path, name: Option<&OperatorName>) -> Result<KeyStore, Comma
     }
 }
 
-fn open_log(
-    config: &Config,
-    name: &str,
-    signer: NoteSigner,
-    cosigner: Option<Arc<dyn CheckpointCosigner>>,
-) -> Result<Log, CommandError> {
+fn open_log(config: &Config, name: &str, signer: NoteSigner) -> Result<Log, CommandError> {
     let settings = LogConfig {
-        cosigner,
+        cosigner: cosigner(config)?,
         checkpoint_interval: Duration::from_millis(config.log.checkpoint_interval_ms),
         promise_max_delay: Duration::from_millis(config.log.promise_max_delay_ms),
         ..LogConfig::new(log_dir(&config.data, name), Arc::new(signer))
@@ -151,6 +138,7 @@ fn open_log(
     Log::open(settings).map_err(log_error)
 }
 
+/// The witnesses of one log: what a client remembers of them is about that log.
 fn cosigner(config: &Config) -> Result<Option<Arc<dyn CheckpointCosigner>>, CommandError> {
     if config.log.witness.is_empty() {
         return Ok(None);

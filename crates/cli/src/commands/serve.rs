@@ -3,33 +3,28 @@
 mod banner;
 mod logging;
 
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use proofmark_gateway::access::{KeyFile, check_bind};
-use proofmark_gateway::store::RetentionPolicy;
+use proofmark_gateway::endpoints::keep_retention;
 use proofmark_gateway::{
     Config, Durability, Gateway, GatewayParts, ReceiptIssuer, ReceiptIssuerConfig, SystemClock,
     SystemEntropy,
 };
-use proofmark_log::Log;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::ambient::now_s;
 use crate::commands::key::api::access_error;
 use crate::config::{ConfigArgs, Loaded};
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::files;
-use crate::host::{Host, NodeIssuer, Refresher, log_error, publish};
+use crate::host::{Host, Refresher, log_error, publish};
 use crate::roots::NODE_ROOTS_FILE;
 use crate::signals::Stop;
 use crate::ui::Ui;
-
-/// How often contents whose time is over are looked for.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Arguments of `proofmark serve`.
 #[derive(Debug, Args)]
@@ -100,6 +95,17 @@ async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
     banner::write(ui.out(), loaded, &host, address)?;
     ui.out().flush()?;
 
+    run(host, gateway, issuer, listener, &stop).await
+}
+
+/// Serves until the first signal, drains until the second, and leaves everything whole.
+async fn run(
+    host: Host,
+    gateway: Gateway<ReceiptIssuer>,
+    issuer: Arc<ReceiptIssuer>,
+    listener: TcpListener,
+    stop: &Stop,
+) -> CommandResult {
     let Host {
         claim,
         keys,
@@ -110,20 +116,27 @@ async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
         retention,
         ..
     } = host;
-    let refresher =
-        tokio::spawn(Refresher::new(keys, facts, registry.clone(), issuer).run(stop.first()));
-    let erasing = tokio::spawn(drop_old_contents(receipts.clone(), retention, stop.first()));
-    let serving = gateway.serve(listener, stop.first());
+    // What is charged for the last requests is written too.
+    let (drained, all_drained) = oneshot::channel::<()>();
+    let tasks = [
+        tokio::spawn(Refresher::new(keys, facts, registry.clone(), issuer).run(stop.first())),
+        tokio::spawn(keep_retention(
+            receipts.clone(),
+            retention,
+            Arc::new(SystemClock),
+            stop.first(),
+        )),
+        tokio::spawn(async move { access.keep_books(async { drop(all_drained.await) }).await }),
+    ];
     let served = tokio::select! {
-        served = serving => Some(served),
+        served = gateway.serve(listener, stop.first()) => Some(served),
         () = stop.second() => None,
     };
-    let books = Arc::clone(&access);
-    for task in [refresher, erasing] {
+    drop(drained);
+    for task in tasks {
         task.await
             .map_err(|error| CommandError::internal("a task ended early").because(error))?;
     }
-    books.keep_books(std::future::ready(())).await;
     let closed = (receipts.close().await, registry.close().await);
     drop(claim);
     closed.0.and(closed.1).map_err(log_error)?;
@@ -149,7 +162,7 @@ fn write_roots(data: &Path, host: &Host) -> Result<(), CommandError> {
     files::replace(&data.join(NODE_ROOTS_FILE), text.as_bytes(), 0o644)
 }
 
-fn issuer(config: &Config, host: &Host) -> Result<NodeIssuer, CommandError> {
+fn issuer(config: &Config, host: &Host) -> Result<ReceiptIssuer, CommandError> {
     let settings = ReceiptIssuerConfig {
         log: host.receipts.clone(),
         serving: host.keys.serving(now_s())?,
@@ -160,19 +173,19 @@ fn issuer(config: &Config, host: &Host) -> Result<NodeIssuer, CommandError> {
             Durability::Async => proofmark_log::Durability::Enqueued,
         },
     };
-    Ok(NodeIssuer::new(ReceiptIssuer::new(
+    Ok(ReceiptIssuer::new(
         settings,
         Arc::new(SystemClock),
         Arc::new(SystemEntropy),
-    )))
+    ))
 }
 
 /// Reads the keys of the upstreams from where the configuration says they are.
 fn gateway(
     config: &Config,
     host: &Host,
-    issuer: Arc<NodeIssuer>,
-) -> Result<Gateway<NodeIssuer>, CommandError> {
+    issuer: Arc<ReceiptIssuer>,
+) -> Result<Gateway<ReceiptIssuer>, CommandError> {
     let environment = |name: &str| std::env::var(name).ok();
     let parts = GatewayParts {
         issuer,
@@ -188,27 +201,4 @@ fn gateway(
             .because(error)
             .hint("see: proofmark config check")
     })
-}
-
-/// Drops the journal's oldest segments when the time of all their contents is over.
-async fn drop_old_contents(
-    receipts: Log,
-    retention: RetentionPolicy,
-    stop: impl Future<Output = ()>,
-) {
-    let mut stop = std::pin::pin!(stop);
-    let mut ticks = tokio::time::interval(RETENTION_INTERVAL);
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = ticks.tick() => {
-                let horizon_ms = retention.horizon_unix_ms(now_s().saturating_mul(1000));
-                match receipts.drop_segments_before(horizon_ms).await {
-                    Ok(0) => {}
-                    Ok(segments) => tracing::info!(segments, "dropped contents whose time is over"),
-                    Err(error) => tracing::error!(%error, "contents whose time is over could not be dropped"),
-                }
-            }
-        }
-    }
 }

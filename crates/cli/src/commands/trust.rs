@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use proofmark_verify::{Roots, RootsError};
+use proofmark_verify::{LogRoot, Roots, RootsError};
 use serde_json::json;
 
 use crate::error::{CommandError, CommandResult, ExitStatus};
@@ -134,6 +134,7 @@ impl Add {
         self.confirm(ui, &offered)?;
         let (added, path) = roots::change_user_roots(|mine| {
             let before = mine.clone();
+            take_over_witnesses(mine, &offered);
             mine.merge(&offered)
                 .map_err(|error| conflict(error, &self.source))?;
             Ok(*mine != before)
@@ -334,6 +335,20 @@ fn check_fingerprints(offered: &Roots, given: &[String]) -> Result<(), CommandEr
             "no operator of the source has the fingerprint {given}"
         ))),
         None => Ok(()),
+    }
+}
+
+/// A log that is believed without witnesses gets those that are offered for it; witnesses that it has are never exchanged.
+fn take_over_witnesses(mine: &mut Roots, offered: &Roots) {
+    for log in mine.logs.iter_mut().filter(|log| log.witnesses.is_none()) {
+        let is_it = |other: &&LogRoot| {
+            other.vkey == log.vkey && other.operator == log.operator && other.kind == log.kind
+        };
+        log.witnesses = offered
+            .logs
+            .iter()
+            .find(is_it)
+            .and_then(|other| other.witnesses.clone());
     }
 }
 

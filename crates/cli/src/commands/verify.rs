@@ -50,7 +50,7 @@ pub(crate) struct Verify {
     secret_file: Option<PathBuf>,
     /// The nonce that you sent, base64url.
     #[arg(long, value_name = "BASE64URL", value_parser = parse_nonce)]
-    nonce: Option<Vec<u8>>,
+    nonce: Option<Nonce>,
     /// A newer snapshot of the registry log than the bundle's.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
@@ -65,9 +65,15 @@ pub(crate) struct Verify {
     explain: bool,
 }
 
-fn parse_nonce(text: &str) -> Result<Vec<u8>, String> {
+/// What the caller sent to tell its own request from a replayed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Nonce(Vec<u8>);
+
+fn parse_nonce(text: &str) -> Result<Nonce, String> {
     match Base64UrlUnpadded::decode_vec(text.trim_end_matches('=')) {
-        Ok(bytes) if text.len() <= NONCE_MAX_CHARS && (8..=64).contains(&bytes.len()) => Ok(bytes),
+        Ok(bytes) if text.len() <= NONCE_MAX_CHARS && (8..=64).contains(&bytes.len()) => {
+            Ok(Nonce(bytes))
+        }
         _ => Err("a nonce is 8 to 64 bytes in base64url".into()),
     }
 }
@@ -91,7 +97,7 @@ impl Verify {
             answer: answer.as_deref(),
             request: request.as_deref(),
             secret: secret.map(|secret| ReceiptSecret::new(*secret)),
-            nonce: self.nonce.as_deref(),
+            nonce: self.nonce.as_ref().map(|nonce| nonce.0.as_slice()),
             snapshot: self.read_snapshot()?,
         };
         let report = verify(
@@ -143,7 +149,7 @@ pub(crate) fn write_report(
     if let Verdict::Rejected { code, why } = report.verdict() {
         let explanation = explain(code);
         writeln!(out, "{BAD}REJECTED{BAD:#}  {}", explanation.meaning)?;
-        writeln!(out, "Why:        {why}")?;
+        writeln!(out, "Why:        {}", printable(why))?;
         writeln!(out, "What to do: {}", explanation.advice)?;
         writeln!(out, "Code:       {code}  ({})", explanation.section)?;
         if report.receipt().is_some() {

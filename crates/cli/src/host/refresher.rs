@@ -4,11 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proofmark_gateway::ReceiptIssuer;
 use proofmark_keys::{Due, KeyStore, NodeFacts, Refreshed};
 use proofmark_log::Log;
 use proofmark_receipt::StatementDigest;
 
-use super::{NodeIssuer, publish};
+use super::publish;
 use crate::ambient::now_s;
 use crate::error::CommandError;
 
@@ -20,7 +21,7 @@ pub(crate) struct Refresher {
     keys: KeyStore,
     facts: NodeFacts,
     registry: Log,
-    issuer: Arc<NodeIssuer>,
+    issuer: Arc<ReceiptIssuer>,
     /// With what the issuer signs; `None` while it must not.
     signing: Option<StatementDigest>,
     /// Told once, not every few seconds.
@@ -33,7 +34,7 @@ impl Refresher {
         keys: KeyStore,
         facts: NodeFacts,
         registry: Log,
-        issuer: Arc<NodeIssuer>,
+        issuer: Arc<ReceiptIssuer>,
     ) -> Self {
         let signing = keys
             .current_statement()
@@ -116,7 +117,7 @@ impl Refresher {
         }
         if self.signing != Some(digest) {
             tracing::info!(statement = %digest, "signing with another key statement");
-            self.issuer.sign_with(serving);
+            self.issuer.serve_with(serving);
             self.signing = Some(digest);
         }
     }

@@ -1,11 +1,13 @@
 //! The real command in processes of its own: output, exit codes, and everything together against a mock upstream.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "helpers of tests fail by panicking"
 )]
 
 mod config;
+mod crash;
 mod end_to_end;
 mod help;
 mod keys;

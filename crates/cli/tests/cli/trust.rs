@@ -1,7 +1,10 @@
 //! Believing somebody is explicit, and compares fingerprints.
 
 use proofmark_keys::{KeyFile, KeyRole, OsEntropy};
-use proofmark_verify::{LogKind, LogRoot, OperatorRoot, Roots, format_operator_key};
+use proofmark_tlog::CosignatureSigner;
+use proofmark_verify::{
+    LogKind, LogRoot, OperatorRoot, Roots, WitnessGroup, WitnessMember, format_operator_key,
+};
 
 use crate::support::Home;
 
@@ -111,6 +114,49 @@ fn a_second_key_of_one_name_needs_another_name() {
         .map(|operator| operator.name)
         .collect();
     assert_eq!(names, ["lab", "lab-2"]);
+}
+
+#[test]
+fn witnesses_can_be_added_later_and_are_never_exchanged() {
+    let home = Home::new();
+    let (lab, _) = roots("lab");
+    let witness = KeyFile::generate(KeyRole::Witness, "w.example", 0, &mut OsEntropy).unwrap();
+    let vkey = CosignatureSigner::from_seed(witness.name().clone(), witness.expose_seed())
+        .vkey()
+        .to_string();
+    let watched = |group: &str| {
+        let mut watched = lab.clone();
+        watched.logs[0].witnesses = Some(group.into());
+        let member = WitnessMember {
+            vkey: vkey.clone(),
+            operator: "w".into(),
+        };
+        watched.witness_groups = vec![WitnessGroup {
+            name: group.into(),
+            k: 1,
+            tolerated_faulty: 0,
+            members: vec![member],
+        }];
+        watched
+    };
+    home.write("lab.toml", lab.to_toml());
+    home.write("watched.toml", watched("w").to_toml());
+    home.write("other.toml", watched("other").to_toml());
+    home.expect(
+        0,
+        &[
+            "trust",
+            "add",
+            "watched.toml",
+            "--yes",
+            "--without-witnesses",
+        ],
+    );
+    assert_eq!(stored(&home), lab);
+    home.expect(0, &["trust", "add", "watched.toml", "--yes"]);
+    assert_eq!(stored(&home), watched("w"));
+    home.expect(2, &["trust", "add", "other.toml", "--yes"]);
+    assert_eq!(stored(&home), watched("w"));
 }
 
 #[test]

@@ -47,8 +47,34 @@ impl Show {
     }
 }
 
+/// The order in which people ask; what is not named here comes last.
+const ORDER: [&str; 14] = [
+    "id",
+    "issued_at",
+    "issuer",
+    "operation",
+    "nonce",
+    "previous",
+    "received",
+    "attachments",
+    "asked",
+    "relayed",
+    "provider",
+    "executed",
+    "output",
+    "finish",
+];
+
 fn write_view(out: &mut dyn Write, view: &Value) -> Result<(), CommandError> {
-    for (name, value) in view.as_object().into_iter().flatten() {
+    let place = |name: &str| {
+        ORDER
+            .iter()
+            .position(|known| *known == name)
+            .unwrap_or(ORDER.len())
+    };
+    let mut claims: Vec<(&String, &Value)> = view.as_object().into_iter().flatten().collect();
+    claims.sort_by_key(|(name, _)| place(name));
+    for (name, value) in claims {
         let claim = value
             .as_object()
             .filter(|claim| claim.len() == 2 && claim.contains_key("provenance"));
@@ -70,10 +96,14 @@ fn write_view(out: &mut dyn Write, view: &Value) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
 fn write_value(out: &mut dyn Write, value: &Value, indent: usize) -> io::Result<()> {
     match value {
         Value::Object(members) => {
-            for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+            for (name, value) in members.iter().filter(|(_, value)| !is_empty(value)) {
                 if value.is_object() || value.is_array() {
                     writeln!(out, "{:indent$}{name}:", "")?;
                     write_value(out, value, indent + 2)?;

@@ -49,8 +49,8 @@ fn strangers_text_cannot_move_the_cursor() {
 
 #[test]
 fn nonces_are_bounded_base64url() {
-    assert_eq!(parse_nonce("AAAAAAAAAAA").unwrap(), [0; 8]);
-    assert_eq!(parse_nonce("AAAAAAAAAAA=").unwrap(), [0; 8]);
+    assert_eq!(parse_nonce("AAAAAAAAAAA").unwrap(), Nonce(vec![0; 8]));
+    assert_eq!(parse_nonce("AAAAAAAAAAA=").unwrap(), Nonce(vec![0; 8]));
     for bad in ["", "AAAA", "AAAAAAAAAA+", &"A".repeat(120)] {
         assert!(parse_nonce(bad).is_err(), "{bad}");
     }
