@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use crate::access::CapacityConfig;
+use crate::store::MAX_CONTENT_BYTES;
 
 /// `[server]`: sizes and times of what strangers may send.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -128,7 +129,7 @@ pub struct StoreConfig {
     pub contents: ContentStore,
     /// Days after which contents are erased. Default 183, six months.
     pub retention_days: u32,
-    /// Longest contents that are kept, in bytes, sealed. Default 4 MiB.
+    /// Longest contents that are kept, in bytes. Default 4 MiB, at most 8 MiB.
     pub max_content_bytes: u64,
     /// Days for which contents of a receipt that gave audit permission cannot be erased. Default 30.
     pub audit_days: u32,
@@ -151,6 +152,15 @@ impl StoreConfig {
             return Err(ConfigError::Retention {
                 retention_days: self.retention_days,
                 audit_days: self.audit_days,
+            });
+        }
+        let max = MAX_CONTENT_BYTES as u64;
+        if self.max_content_bytes > max {
+            return Err(ConfigError::Limit {
+                key: "store.max_content_bytes",
+                got: self.max_content_bytes,
+                min: 0,
+                max,
             });
         }
         Ok(())

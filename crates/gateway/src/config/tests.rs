@@ -137,6 +137,20 @@ fn contradictions_are_refused() {
         ..Config::default()
     };
     assert!(matches!(short.check(), Err(ConfigError::Retention { .. })));
+    let fat = Config {
+        store: StoreConfig {
+            max_content_bytes: (8 << 20) + 1,
+            ..StoreConfig::default()
+        },
+        ..Config::default()
+    };
+    assert!(matches!(
+        fat.check(),
+        Err(ConfigError::Limit {
+            key: "store.max_content_bytes",
+            ..
+        })
+    ));
     let small = Config {
         limits: CapacityConfig {
             max_body_bytes: 5000,

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use proofmark_keys::Serving;
 use proofmark_log::{Durability, Log, LogError, Record, RecordKey, RecordSecret};
-use proofmark_receipt::{ClaimsDigest, ReceiptId, ReceiptLeaf, Salts, SignedReceipt};
+use proofmark_receipt::{ClaimsDigest, LeafKind, ReceiptId, ReceiptLeaf, Salts, SignedReceipt};
 
 use self::claims::Issuing;
 use crate::access::Admitted;
@@ -143,9 +143,15 @@ impl Inner {
         let claims = issuing
             .claims()
             .map_err(|source| IssueError::Receipt { source })?;
-        let leaf = ReceiptLeaf::of(&claims).encode();
         let receipt = SignedReceipt::sign(claims, &serving.key)
             .map_err(|source| IssueError::Receipt { source })?;
+        // What `ReceiptLeaf::of` makes of the claims, with the digest that signing has computed already.
+        let leaf = ReceiptLeaf {
+            kind: LeafKind::Relayed,
+            value_class: exchange.wishes.value_class,
+            audit: exchange.wishes.audit,
+            claims: receipt.digest(),
+        };
         let meta = Meta {
             key_id: exchange.admitted.key_id().map(str::to_owned),
             model: exchange.asked.clone(),
@@ -163,7 +169,7 @@ impl Inner {
         };
         Ok(Record {
             key: RecordKey::from_bytes(*exchange.id.as_bytes()),
-            entry: Bytes::copy_from_slice(&leaf),
+            entry: Bytes::copy_from_slice(&leaf.encode()),
             meta: meta.encode().into(),
             // Without contents there is nothing that it could open here.
             secret: sealed

@@ -257,6 +257,24 @@ async fn bounded_bodies() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_end_of_the_request_is_an_answer() {
+    let (listener, address) = listener().await;
+    let client = client_of(address, ClientOptions::default());
+    let peer = tokio::spawn(async move {
+        let mut stream = accept(&listener).await;
+        read_head(&mut stream).await;
+        let refusal = "HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nno!";
+        write(&mut stream, refusal).await;
+        is_closed(&mut stream).await
+    });
+    let body = Bytes::from(vec![b'x'; 32 << 20]);
+    let answer = client.send(Outgoing::post_json("/", body)).await.unwrap();
+    assert_eq!(answer.status(), 413);
+    assert_eq!(answer.collect(3).await.unwrap(), "no!");
+    assert!(peer.await.unwrap(), "the rest of the body is not sent");
+}
+
+#[tokio::test]
 async fn dropping_an_answer_cancels_it() {
     let (listener, address) = listener().await;
     let client = client_of(address, ClientOptions::default());
