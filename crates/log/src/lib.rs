@@ -7,6 +7,32 @@
 //! Trust: tiles are trusted by nobody. The journal and the state database are trusted not to be rolled back, else the
 //! log could sign two histories; witnesses would see it. Who reads the journal reads payloads and secrets.
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use proofmark_log::{Durability, Log, LogConfig, Record, RecordKey};
+//! use proofmark_tlog::{NoteKeyName, NoteSigner, TlogProof, leaf_hash, verify_tlog_proof};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! let signer = NoteSigner::from_seed(NoteKeyName::parse("log.example/receipts")?, &[7; 32]);
+//! let log = Log::open(LogConfig::new(dir, Arc::new(signer)))?;
+//! let record = Record {
+//!     key: RecordKey::from_bytes(*b"a key of 16 byte"),
+//!     entry: "a leaf".into(),
+//!     ..Record::default()
+//! };
+//! let appended = log.append(record, Durability::Durable).await?;
+//! log.wait_integrated(appended.index).await?;
+//! let proof = log.proof(appended.index).await?.ok_or("the leaf is pending")?;
+//! verify_tlog_proof(&leaf_hash(b"a leaf"), &TlogProof::parse(proof.as_bytes())?, log.vkey(), &[])?;
+//! log.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! It does not show that what a leaf commits to is true, and by itself not that a log shows everyone the same:
 //! verification is in `proofmark-tlog` and `proofmark-verify`, and takes witnesses.
 

@@ -9,7 +9,7 @@ use proofmark_tlog::{
 use crate::{error::LogError, storage::ObjectName};
 
 /// What is needed to append leaves and write their tiles.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Edge {
     frontier: Frontier,
     /// The hashes of the last tile of each level, fewer than 256.
