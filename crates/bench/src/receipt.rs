@@ -92,8 +92,7 @@ impl Issuing {
 
     fn body(scope: &ScopeKey, bytes: &[u8]) -> Result<Body, BenchError> {
         let members = fixture(Members::parse(bytes), "the members of the question")?;
-        let fields = Fields::of(&members)
-            .map(|field| (format!("fields/{}", field.name()), field.value.as_bytes()));
+        let fields = Fields::of(&members).map(|field| (field.name(), field.value.as_bytes()));
         Ok(scope.commit_body(bytes.len() as u64, iter::once(bytes), fields))
     }
 

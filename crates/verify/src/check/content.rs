@@ -49,8 +49,7 @@ fn same_body(body: &proofmark_receipt::Body, key: &ScopeKey, bytes: &[u8]) -> bo
     let Ok(members) = Members::parse(bytes) else {
         return false;
     };
-    let fields = Fields::of(&members)
-        .map(|field| (format!("fields/{}", field.name()), field.value.as_bytes()));
+    let fields = Fields::of(&members).map(|field| (field.name(), field.value.as_bytes()));
     key.commit_body(bytes.len() as u64, core::iter::once(bytes), fields) == *body
 }
 

@@ -135,7 +135,7 @@ impl World {
         let members = proofmark_openai::Members::parse(QUESTION).unwrap();
         let body = |scope: &str| {
             let fields = proofmark_openai::Fields::of(&members)
-                .map(|field| (format!("fields/{}", field.name()), field.value.as_bytes()));
+                .map(|field| (field.name(), field.value.as_bytes()));
             salts
                 .scope(scope)
                 .commit_body(QUESTION.len() as u64, std::iter::once(QUESTION), fields)
