@@ -19,10 +19,10 @@ mod upstream;
 pub use ambient::{Clock, Entropy, EntropyError, SystemClock, SystemEntropy};
 pub use caller::Wishes;
 pub use config::{
-    Config, ConfigError, ContentStore, Durability, LogConfig, LoggingConfig, LoggingFormat, ReceiptsConfig, ServerConfig, StoreConfig,
-    UpstreamConfig, UpstreamKey, WitnessConfig,
+    Config, ConfigError, ContentStore, Durability, LogConfig, LoggingConfig, LoggingFormat,
+    ReceiptsConfig, ServerConfig, StoreConfig, UpstreamConfig, UpstreamKey, WitnessConfig,
 };
 pub use error::{GatewayError, OverloadedBy, QuotaReason};
-pub use issue::{ReceiptIssuer, ReceiptIssuerConfig};
 pub use exchange::{Adjusted, Exchange, Handoff, IssueError, Issued, Issuer, Returned};
+pub use issue::{ReceiptIssuer, ReceiptIssuerConfig};
 pub use server::{Gateway, GatewayParts};

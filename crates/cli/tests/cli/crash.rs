@@ -1,6 +1,6 @@
 //! SIGKILL of the real server on a real directory, at random moments under load.
 //!
-//! `PROOFMARK_CRASH_ROUNDS` makes it longer, `PROOFMARK_SEED` repeats a run.
+//! `PROOFMARK_KILLS` makes it longer, `PROOFMARK_SEED` repeats a run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -128,7 +128,7 @@ fn check_extends(
 #[test]
 fn no_acknowledged_receipt_is_lost_and_the_log_never_forks() {
     let (rounds, seed) = (
-        number("PROOFMARK_CRASH_ROUNDS", 50),
+        number("PROOFMARK_KILLS", 20),
         number("PROOFMARK_SEED", 20_261_120),
     );
     let mut random = SeededRng::new(seed);
