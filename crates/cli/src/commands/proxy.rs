@@ -5,6 +5,7 @@
 //! bytes of request and answer, and then lets the answer through byte for byte; otherwise it answers 502
 //! `receipt_rejected`. A stream is replayed after it was verified.
 
+mod binding;
 mod exchange;
 mod handler;
 
@@ -83,6 +84,7 @@ impl Proxy {
         let trimmed = self.upstream.trim_end_matches('/');
         let base = BaseUrl::parse(trimmed.strip_suffix("/v1").unwrap_or(trimmed))?;
         let client = Client::new(base, &TlsRoots::mozilla()?, ClientOptions::default())?;
+        let own_key = api_key.is_some();
         let exchanger = Exchanger::new(
             client,
             api_key,
@@ -90,7 +92,7 @@ impl Proxy {
             self.require.clone(),
             self.max_bytes,
         );
-        let handler = ProxyHandler::new(exchanger, self.max_requests, self.max_bytes);
+        let handler = ProxyHandler::new(exchanger, self.max_requests, self.max_bytes, own_key);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

@@ -1,5 +1,6 @@
 //! `proxy` in front of an honest gateway, and of one with somebody in between.
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -95,7 +96,14 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
         let answer = world.ask(&proxy.url(), &question("Through the proxy", stream), &[]);
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         assert_eq!(answer.status, 200, "{text}");
-        assert!(text.contains("Through the proxy") && !answer.receipt().is_empty());
+        // A stream has it in pieces.
+        let expected = if stream {
+            "Through"
+        } else {
+            "Through the proxy"
+        };
+        assert!(text.contains(expected), "{text}");
+        assert!(!answer.receipt().is_empty());
         assert_eq!(stream, text.ends_with("data: [DONE]\n\n"));
     }
     // What never reached a model passes as the error that it is.
@@ -124,7 +132,7 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
         403
     );
 
-    let between = meddler(&world, &node.url(), "You said", "You sang");
+    let between = meddler(&world, &node.url(), "said", "sang");
     let proxy = start(&between, "answer");
     for stream in [false, true] {
         let answer = world.ask(&proxy.url(), &question("Be honest", stream), &[]);
@@ -139,8 +147,39 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
         assert!(
             !String::from_utf8(answer.body.to_vec())
                 .unwrap()
-                .contains("You sang"),
+                .contains("sang"),
             "the answer is withheld"
+        );
+    }
+
+    // What stands beside the text is bound as well: the provider's words, and the very events of a stream.
+    for (from, to, stream) in [
+        ("\"completion_tokens\":", "\"completion_tokens\":1", false),
+        ("\"model\":\"mock-1\"", "\"model\":\"mock-9\"", false),
+        (
+            "\"finish_reason\":\"stop\"",
+            "\"finish_reason\":\"length\"",
+            false,
+        ),
+        ("\"created\":1", "\"created\":2", true),
+        (
+            "data: [DONE]",
+            "data: {\"choices\":[]}\n\ndata: [DONE]",
+            true,
+        ),
+        (
+            "data: [DONE]\n\n",
+            "data: [DONE]\n\ndata: {\"choices\":[]}\n\n",
+            true,
+        ),
+    ] {
+        let proxy = start(&meddler(&world, &node.url(), from, to), "answer");
+        let answer = world.ask(&proxy.url(), &question("Every word", stream), &[]);
+        let cause = answer.header("x-proofmark-cause");
+        assert_eq!(
+            (answer.status.as_u16(), cause),
+            (502, Some("receipt.answer.mismatch")),
+            "{from}"
         );
     }
 
@@ -205,4 +244,21 @@ fn a_proxy_with_a_key_of_its_own_serves_this_machine_only() {
     ];
     let ended = home.expect(2, &arguments);
     assert!(ended.err.contains("refusing to listen"), "{}", ended.err);
+    // A name that leads to this machine is not its address.
+    let mut arguments = arguments;
+    *arguments.last_mut().unwrap() = "127.0.0.1:0";
+    let proxy = home.serve(&arguments);
+    let status_for = |host: &str| {
+        let mut stream = std::net::TcpStream::connect(proxy.address).unwrap();
+        write!(
+            stream,
+            "GET /v1/models HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(status_for("evil.example:8788"), "403");
+    assert_ne!(status_for("localhost:8788"), "403");
 }

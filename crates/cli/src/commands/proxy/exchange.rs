@@ -6,10 +6,11 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use proofmark_http::{Client, ClientError, Outgoing, Payload};
-use proofmark_receipt::{BUNDLE_MAX_BYTES, ReceiptSecret, Snapshot};
+use proofmark_receipt::{BUNDLE_MAX_BYTES, Bundle, ReceiptSecret, SignedReceipt, Snapshot};
 use proofmark_verify::{Presented, Report, Required, Requirement, Roots, Verdict, verify};
 use zeroize::Zeroizing;
 
+use super::binding;
 use crate::ambient::now_s;
 
 pub(super) const RECEIPT_HEADER: HeaderName = HeaderName::from_static("x-proofmark-receipt");
@@ -237,17 +238,22 @@ impl Exchanger {
             &self.roots,
             now_s(),
         );
-        if report
-            .receipt()
-            .is_none_or(|receipt| receipt.to_string() != id)
-            && report.receipt().is_some()
-        {
+        verdict(&report).map_err(|(code, why)| refuse(&code, why))?;
+        let receipt =
+            Bundle::decode(&bundle).and_then(|bundle| SignedReceipt::decode(&bundle.receipt));
+        let receipt = receipt.map_err(|error| refuse(error.code(), error.to_string()))?;
+        if receipt.claims().id.to_string() != id {
             return Err(refuse(
                 "receipt.malformed",
                 "the gateway sent the receipt of another request".into(),
             ));
         }
-        verdict(&report).map_err(|(code, why)| refuse(&code, why))
+        if passed.status.is_success() {
+            let secret = ReceiptSecret::new(*bound.secret);
+            binding::check(&receipt, &secret, &passed.body, self.max_bytes)
+                .map_err(|why| refuse("receipt.answer.mismatch", why))?;
+        }
+        Ok(())
     }
 
     /// An answer that failed at the provider has nothing that could be shown.

@@ -1,12 +1,13 @@
 //! The proxy's own HTTP side: bounds, routes, errors in OpenAI's form.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -36,14 +37,22 @@ pub(super) struct ProxyHandler {
     exchanger: Exchanger,
     places: Arc<Semaphore>,
     max_bytes: usize,
+    /// Whether the gateway is asked with a key of the proxy's own.
+    own_key: bool,
 }
 
 impl ProxyHandler {
-    pub(super) fn new(exchanger: Exchanger, max_requests: usize, max_bytes: usize) -> Self {
+    pub(super) fn new(
+        exchanger: Exchanger,
+        max_requests: usize,
+        max_bytes: usize,
+        own_key: bool,
+    ) -> Self {
         Self {
             exchanger,
             places: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
             max_bytes,
+            own_key,
         }
     }
 
@@ -59,8 +68,9 @@ impl ProxyHandler {
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             return refused;
         };
-        // A page in a browser could otherwise ask with the keys of this machine.
-        if request.headers().contains_key(header::ORIGIN) {
+        // A page in a browser could otherwise ask with the keys of this machine, under a name that leads here.
+        let foreign = self.own_key && !is_for_this_machine(request.headers());
+        if foreign || request.headers().contains_key(header::ORIGIN) {
             return error(
                 StatusCode::FORBIDDEN,
                 "invalid_header",
@@ -139,6 +149,20 @@ impl Handler for ProxyHandler {
     ) -> impl Future<Output = Response<Body>> + Send {
         self.answer(request)
     }
+}
+
+/// Whether the client called this machine by an address of its own.
+fn is_for_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    host.is_some_and(|host| {
+        let name = host.host().trim_start_matches('[').trim_end_matches(']');
+        name == "localhost"
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| ip.to_canonical().is_loopback())
+    })
 }
 
 fn let_through(passed: Passed) -> Response<Body> {
