@@ -29,7 +29,7 @@ impl Server {
         let config = dir.join("bench.toml");
         let text = format!(
             "listen = \"{address}\"\ndata = {:?}\n\n[receipts]\ndurability = \"{durability}\"\n\n[logging]\nlevel = \"warn\"\n\n\
-             [limits]\nmax_in_flight = 8192\nmax_streams = 8192\n\n[[upstream]]\nname = \"mock\"\nbase_url = \"{upstream}\"\n",
+             [limits]\nmax_requests = 8192\nmax_streams = 8192\n\n[[upstream]]\nname = \"mock\"\nbase_url = \"{upstream}\"\n",
             dir.join("data")
         );
         fs::write(&config, text).map_err(BenchError::io("writing the configuration"))?;
