@@ -2,6 +2,13 @@
 //!
 //! Exit codes of every command: 0 accepted or done, 10 rejected, 11 below the requirement, 12 could not check, 2 usage or
 //! configuration, 1 internal.
+#![cfg_attr(
+    doc,
+    allow(
+        rustdoc::bare_urls,
+        reason = "doc comments of arguments are their help, read in a terminal"
+    )
+)]
 
 mod ambient;
 mod args;
