@@ -46,7 +46,7 @@ pub struct AnswerField {
     pub value: Vec<u8>,
 }
 
-/// One of the answers, of the embeddings, or of the texts.
+/// One of the answers or texts, or all the embeddings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// Member `index`.
@@ -76,7 +76,8 @@ impl Choice {
 /// index; other arrays have one field per element; elements and everything deeper than 4 names are JSON text. Members
 /// of the message stand under their own name. `logprobs` of the choice does too; other members of the choice stand
 /// under `choice/`. A member of the message that is called `logprobs`, `choice` or `message` stands under `message/`,
-/// so that no two members share a name. An embedding is the one field `embedding`.
+/// so that no two members share a name. Embeddings are one choice together: the members of the item with the index `i`
+/// stand under `data/<i>/`.
 ///
 /// # How chunks become an answer
 /// Strings of the message are concatenated, but for `role`, `id`, `type` and `name`, where the last one that is not
@@ -123,7 +124,7 @@ impl Answer {
         let mut folding = Folding::new(length.saturating_mul(2).saturating_add(WHOLE_SLACK_BYTES));
         let mut parts = Parts::default();
         parts.fold(operation, Form::Whole, members, &mut folding)?;
-        Ok(parts.finish())
+        Ok(parts.finish(operation))
     }
 }
 

@@ -47,6 +47,15 @@ impl Operation {
             Self::Embeddings => "/embeddings",
         }
     }
+
+    /// The member with what is asked, which every request has.
+    pub fn input_member(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "messages",
+            Self::Completions => "prompt",
+            Self::Embeddings => "input",
+        }
+    }
 }
 
 /// A request whose body was read and checked as far as a relay must understand it.
@@ -77,11 +86,7 @@ impl<'a> Request<'a> {
             .get_non_null("model")
             .and_then(RawJson::as_str)
             .ok_or(OpenAiError::MissingParameter { param: "model" })?;
-        let required = match operation {
-            Operation::ChatCompletions => "messages",
-            Operation::Completions => "prompt",
-            Operation::Embeddings => "input",
-        };
+        let required = operation.input_member();
         if members.get_non_null(required).is_none() {
             return Err(OpenAiError::MissingParameter { param: required });
         }

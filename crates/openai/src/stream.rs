@@ -119,7 +119,7 @@ impl Assembler {
 
     /// The answer as far as it came.
     pub fn finish(self) -> Answer {
-        self.parts.finish()
+        self.parts.finish(self.operation)
     }
 }
 

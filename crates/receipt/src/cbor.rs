@@ -312,6 +312,11 @@ impl<'a> Decoder<'a> {
         self.peek_major() == Some(UINT)
     }
 
+    /// Whether the next item is a text.
+    pub fn peek_text(&self) -> bool {
+        self.peek_major() == Some(TEXT)
+    }
+
     /// `null`.
     pub fn null(&mut self) -> Result<(), ReceiptError> {
         let error = self.malformed("null");

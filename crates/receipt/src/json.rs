@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AdjustmentKind, AttachmentForm, Audit, Body, Choice, Claims, Executed, Execution, Provenance,
-    Provider, Relayed, SeedChooser, SignedReceipt, Status,
+    AdjustmentKind, AttachmentForm, Audit, Body, Choice, Claims, Executed, Execution,
+    ParameterValue, Provenance, Provider, Relayed, SeedChooser, SignedReceipt, Status,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -85,7 +85,15 @@ fn executed(executed: &Executed) -> Value {
     let parameters: Map<String, Value> = executed
         .parameters
         .iter()
-        .map(|p| (p.name.clone(), Value::String(p.value.clone())))
+        .map(|parameter| {
+            let value = match &parameter.value {
+                ParameterValue::Clear(json) => Value::String(json.clone()),
+                ParameterValue::Committed(commitment) => {
+                    json!({ "commitment": commitment.to_string() })
+                }
+            };
+            (parameter.name.clone(), value)
+        })
         .collect();
     json!({
         "model": executed.model,

@@ -70,8 +70,8 @@ pub use bundle::{BUNDLE_MAX_BYTES, Bundle, Snapshot};
 pub use claims::{
     Adjustment, AdjustmentKind, Attachment, AttachmentForm, Attempt, Audit, Body, Choice, Claims,
     Cost, Executed, Execution, Finish, Issuer, LogClaim, Operation, Outcome, PROFILE, Parameter,
-    Provenance, Provider, Relayed, Retention, SeedChooser, Status, StreamClaim, Timing, TlsFacts,
-    TokenCommitment, TokenTree, Usage, claims_digest_from_opening,
+    ParameterValue, Provenance, Provider, Relayed, Retention, SeedChooser, Status, StreamClaim,
+    Timing, TlsFacts, TokenCommitment, TokenTree, Usage, claims_digest_from_opening,
 };
 pub use commit::{
     FieldTree, ReceiptSecret, Salts, ScopeKey, StreamChain, TEXT_PIECE_BYTES, TOKENS_PER_LEAF,

@@ -20,7 +20,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
-use proofmark_openai::{Assembler, JsonKind, OpenAiError, Operation, RawJson};
+use proofmark_openai::{Assembler, Fields, JsonKind, OpenAiError, Operation, RawJson};
 use proofmark_receipt::{Outcome, ReceiptId, ReceiptSecret, Salts, Status, StreamChain, Timing};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -48,8 +48,12 @@ use crate::upstream::Upstream;
 /// Longest event of a stream, in bytes.
 const MAX_EVENT_BYTES: usize = 4 << 20;
 
-/// Most choices or embeddings of one request: each has a place in its receipt, which is 64 KiB at most.
+/// Most choices of one request: each has a place in its receipt, which is 64 KiB at most.
 const MAX_PARTS: usize = 512;
+/// Most fields of a request body: what is disclosed of it is a list, and a list has no more (specs/01-receipt.md §1.3).
+const MAX_FIELDS: usize = 65_536;
+/// Fewest bytes of a field in a body: a digit and a comma.
+const MIN_FIELD_BYTES: usize = 2;
 /// Longest name of a model, in bytes.
 const MAX_MODEL_BYTES: usize = 256;
 
@@ -350,10 +354,21 @@ fn check_size(request: &proofmark_openai::Request<'_>) -> Result<(), GatewayErro
     if request.model().len() > MAX_MODEL_BYTES {
         return refuse("model", "expected a name of at most 256 bytes");
     }
-    let (param, list) = match request.operation() {
-        Operation::ChatCompletions => ("n", None),
-        Operation::Completions => ("prompt", request.members().get("prompt")),
-        Operation::Embeddings => ("input", request.members().get("input")),
+    let (list_name, body) = (request.operation().input_member(), request.members());
+    if body.as_bytes().len() > MAX_FIELDS.saturating_mul(MIN_FIELD_BYTES)
+        && Fields::of(body).nth(MAX_FIELDS).is_some()
+    {
+        return refuse(
+            list_name,
+            "expected at most 65,536 messages, tools and inputs in one request",
+        );
+    }
+    let n = request.parameters().n;
+    let (param, list, choices) = match request.operation() {
+        Operation::ChatCompletions => ("n", None, n),
+        Operation::Completions => (list_name, body.get(list_name), n),
+        // All of them are one choice.
+        Operation::Embeddings => (list_name, None, 1),
     };
     let texts = list.and_then(RawJson::elements).map_or(1, |elements| {
         // A list of token ids is one text.
@@ -363,7 +378,7 @@ fn check_size(request: &proofmark_openai::Request<'_>) -> Result<(), GatewayErro
             .max(1)
     });
     let attachments = request.attachments().count();
-    let choices = usize::try_from(request.parameters().n).unwrap_or(usize::MAX);
+    let choices = usize::try_from(choices).unwrap_or(usize::MAX);
     let answers = texts.saturating_mul(choices);
     if answers > MAX_PARTS {
         return refuse(param, "expected at most 512 answers in one request");

@@ -89,7 +89,25 @@ async fn completions_and_embeddings() {
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert!(reply.json().get("id").is_none());
     assert_eq!(reply.json()["proofmark"]["id"], receipt.id.to_string());
-    assert_eq!(receipt.returned.answer.unwrap().choices.len(), 2);
+    let choices = receipt.returned.answer.unwrap().choices;
+    assert_eq!((choices.len(), choices[0].fields.len()), (1, 2));
+}
+
+/// As many as OpenAI takes in one request, and more.
+#[tokio::test]
+async fn thousands_of_embeddings_fit_into_one_receipt() {
+    let mut house = house().await;
+    for count in [2_048, 5_000] {
+        let body = json!({ "model": "mock-embed", "input": vec!["a"; count], "encoding_format": "base64" });
+        let reply = house.post("/embeddings", &body).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        assert_eq!(reply.json()["data"].as_array().unwrap().len(), count);
+        let answer = house.receipt().await.returned.answer.unwrap();
+        assert_eq!(
+            (answer.choices.len(), answer.choices[0].fields.len()),
+            (1, count)
+        );
+    }
 }
 
 #[tokio::test]
@@ -320,7 +338,10 @@ async fn what_no_receipt_has_room_for_is_refused() {
     let long_name = chat(&"m".repeat(257), "Hi");
     let mut many = chat("mock-1", "Hi");
     many["n"] = 513.into();
-    let inputs = json!({ "model": "mock-embed", "input": vec!["a"; 513] });
+    let inputs = json!({ "model": "mock-embed", "input": vec!["a"; 65_537] });
+    let prompts = json!({ "model": "mock-1", "prompt": vec!["a"; 513] });
+    let messages =
+        json!({ "model": "mock-1", "messages": vec![json!({ "role": "user" }); 65_537] });
     let image = json!({ "type": "image_url", "image_url": { "url": "http://127.0.0.1/a.png" } });
     let images =
         json!({ "model": "mock-1", "messages": [{ "role": "user", "content": vec![image; 513] }] });
@@ -328,6 +349,8 @@ async fn what_no_receipt_has_room_for_is_refused() {
         ("/chat/completions", long_name),
         ("/chat/completions", many),
         ("/embeddings", inputs),
+        ("/completions", prompts),
+        ("/chat/completions", messages),
         ("/chat/completions", images),
     ] {
         let reply = house.post(path, &body).await;

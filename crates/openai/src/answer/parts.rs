@@ -1,6 +1,7 @@
 //! Whole answers and chunks, folded member by member.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -165,7 +166,13 @@ impl Parts {
                 .all(|choice| choice.finish_reason.is_some())
     }
 
-    pub(crate) fn finish(self) -> Answer {
+    pub(crate) fn finish(self, operation: Operation) -> Answer {
+        let choices = if operation == Operation::Embeddings {
+            one_choice_of_all(self.choices)
+        } else {
+            let finished = self.choices.into_iter();
+            finished.map(|(index, parts)| parts.finish(index)).collect()
+        };
         Answer {
             id: self.id,
             model: self.model,
@@ -173,13 +180,32 @@ impl Parts {
             service_tier: self.service_tier,
             created: self.created,
             usage: self.usage,
-            choices: self
-                .choices
-                .into_iter()
-                .map(|(index, parts)| parts.finish(index))
-                .collect(),
+            choices,
         }
     }
+}
+
+/// The items of a list of embeddings as fields of one choice: a receipt has room for any number of them.
+fn one_choice_of_all(items: BTreeMap<u64, ChoiceParts>) -> Vec<Choice> {
+    if items.is_empty() {
+        return Vec::new();
+    }
+    let mut fields = Vec::new();
+    for (index, item) in items {
+        for members in [item.message, item.outer] {
+            members.write_members(&mut fields, |name, path| {
+                path.push_str(&format!("data/{index}/"));
+                push_escaped(name, path);
+            });
+        }
+    }
+    fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Vec::from([Choice {
+        index: 0,
+        finish_reason: None,
+        text: String::new(),
+        fields,
+    }])
 }
 
 impl ChoiceParts {

@@ -107,8 +107,14 @@ fn embeddings() {
         r#"{"object":"list","model":"e","data":[{"object":"embedding","index":0,"embedding":[0.10, -1e-9]},
         {"object":"embedding","index":1,"embedding":"AAAA"}],"usage":{"prompt_tokens":2,"total_tokens":2}}"#,
     );
-    assert_eq!(fields(&answer.choices[0]), [("embedding", "[0.10, -1e-9]")]);
-    assert_eq!(fields(&answer.choices[1]), [("embedding", "AAAA")]);
+    assert_eq!(answer.choices.len(), 1, "all of them are one choice");
+    assert_eq!(
+        fields(&answer.choices[0]),
+        [
+            ("data/0/embedding", "[0.10, -1e-9]"),
+            ("data/1/embedding", "AAAA")
+        ]
+    );
     assert_eq!(answer.usage.unwrap().output_tokens, 0);
 }
 

@@ -1,6 +1,8 @@
 //! Receipts whose claims contradict each other: signed by the node key all the same.
 
-use proofmark_receipt::{Claims, Execution, Finish, Parameter, Provenance, Root, StreamChain};
+use proofmark_receipt::{
+    Claims, Execution, Finish, Parameter, ParameterValue, Provenance, Root, StreamChain,
+};
 
 use crate::case::{Case, Expected, Format};
 use crate::fixture::{self, Result};
@@ -120,7 +122,7 @@ const RELAYED: [(&str, &str, Edit); 12] = [
 ];
 
 /// Edits of the executed chat.
-const EXECUTED: [(&str, &str, Edit); 3] = [
+const EXECUTED: [(&str, &str, Edit); 4] = [
     (
         "inconsistent-parameter-twice",
         "two values of one parameter",
@@ -128,7 +130,19 @@ const EXECUTED: [(&str, &str, Edit); 3] = [
             if let Execution::Executed(executed) = &mut c.execution {
                 executed.parameters.push(Parameter {
                     name: "temperature".into(),
-                    value: "0".into(),
+                    value: ParameterValue::Clear("0".into()),
+                });
+            }
+        },
+    ),
+    (
+        "inconsistent-parameter-shown",
+        "the words of a caller in clear, as the value of a parameter",
+        |c| {
+            if let Execution::Executed(executed) = &mut c.execution {
+                executed.parameters.push(Parameter {
+                    name: "user".into(),
+                    value: ParameterValue::Clear(r#""alice""#.into()),
                 });
             }
         },

@@ -497,10 +497,13 @@ pub(crate) fn embeddings() -> Exchange {
         operation: "embeddings",
         received: request(&members),
         forwarded: request(&members),
-        said: vec![
-            Said::of("", &[("embedding", "[0.25,-0.5]")]),
-            Said::of("", &[("embedding", "[1,0]")]),
-        ],
+        said: vec![Said::of(
+            "",
+            &[
+                ("data/0/embedding", "[0.25,-0.5]"),
+                ("data/1/embedding", "[1,0]"),
+            ],
+        )],
         reasons: vec![],
         ..chat()
     }
@@ -582,14 +585,9 @@ pub(crate) fn executed() -> Result<(Exchange, Claims)> {
         prompt: salts.scope("executed").commit("prompt", b"<s>Which bird"),
         input_tokens: commit_tokens(&salts.scope("executed"), "in", &input),
         parameters: vec![
-            Parameter {
-                name: "temperature".into(),
-                value: "0.7".into(),
-            },
-            Parameter {
-                name: "max_tokens".into(),
-                value: "256".into(),
-            },
+            Parameter::new(&salts.scope("executed"), "temperature", "0.7"),
+            Parameter::new(&salts.scope("executed"), "max_tokens", "256"),
+            Parameter::new(&salts.scope("executed"), "stop", r#"["\n\n"]"#),
         ],
         seed: u64::MAX,
         seed_chosen_by: SeedChooser::Caller,

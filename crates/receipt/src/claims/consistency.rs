@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::model::{Claims, Execution, Provenance};
+use super::model::{Claims, Execution, Parameter, Provenance};
 use crate::{ReceiptError, Root, StreamChain};
 
 /// No fields, pieces or tokens have the root of the empty tree, and nothing else has it.
@@ -56,6 +56,10 @@ impl Claims {
             (
                 self.has_distinct_parameters(),
                 "two parameters with one name",
+            ),
+            (
+                self.shows_no_words_of_the_caller(),
+                "a value of a parameter in clear that is no number, Boolean or null",
             ),
             (
                 self.has_roots_of_its_counts(),
@@ -113,6 +117,15 @@ impl Claims {
             Execution::Relayed { .. } => true,
             Execution::Executed(executed) => {
                 are_distinct(executed.parameters.iter().map(|p| p.name.as_str()))
+            }
+        }
+    }
+
+    fn shows_no_words_of_the_caller(&self) -> bool {
+        match &self.execution {
+            Execution::Relayed { .. } => true,
+            Execution::Executed(executed) => {
+                executed.parameters.iter().all(Parameter::may_be_shown)
             }
         }
     }

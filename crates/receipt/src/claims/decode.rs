@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::model::{
     Adjustment, AdjustmentKind, Attachment, AttachmentForm, Attempt, Audit, Body, Choice, Claims,
-    Cost, Executed, Execution, Finish, Issuer, LogClaim, Operation, Outcome, Parameter, Provenance,
-    Provider, Relayed, Retention, SeedChooser, Status, StreamClaim, Timing, TlsFacts,
-    TokenCommitment, TokenTree, Usage,
+    Cost, Executed, Execution, Finish, Issuer, LogClaim, Operation, Outcome, Parameter,
+    ParameterValue, Provenance, Provider, Relayed, Retention, SeedChooser, Status, StreamClaim,
+    Timing, TlsFacts, TokenCommitment, TokenTree, Usage,
 };
 use super::{PROFILE, position, position_of};
 use crate::cbor::Decoder;
@@ -231,7 +231,11 @@ fn parameter(d: &mut Decoder<'_>) -> Result<Parameter> {
     d.array_exact(2)?;
     Ok(Parameter {
         name: text(d)?,
-        value: text(d)?,
+        value: if d.peek_text() {
+            ParameterValue::Clear(text(d)?)
+        } else {
+            ParameterValue::Committed(Commitment(d.array_of()?))
+        },
     })
 }
 

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::model::{
-    AdjustmentKind, AttachmentForm, Audit, Body, Choice, Claims, Executed, Execution, Provenance,
-    Provider, Relayed, SeedChooser, Status, TokenTree,
+    AdjustmentKind, AttachmentForm, Audit, Body, Choice, Claims, Executed, Execution,
+    ParameterValue, Provenance, Provider, Relayed, SeedChooser, Status, TokenTree,
 };
 use super::{PROFILE, label, position};
 use crate::cbor::Encoder;
@@ -196,7 +196,11 @@ fn executed(e: &mut Encoder, executed: &Executed) {
     tokens(e, &executed.input_tokens);
     e.uint(5).array(executed.parameters.len());
     for parameter in &executed.parameters {
-        e.array(2).text(&parameter.name).text(&parameter.value);
+        e.array(2).text(&parameter.name);
+        match &parameter.value {
+            ParameterValue::Clear(json) => e.text(json),
+            ParameterValue::Committed(commitment) => e.bytes(commitment.as_bytes()),
+        };
     }
     let chooser = match executed.seed_chosen_by {
         SeedChooser::Node => 0,

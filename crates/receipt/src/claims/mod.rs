@@ -5,13 +5,14 @@ mod decode;
 mod digest;
 mod encode;
 mod model;
+mod parameter;
 
 pub use digest::claims_digest_from_opening;
 pub use model::{
     Adjustment, AdjustmentKind, Attachment, AttachmentForm, Attempt, Audit, Body, Choice, Claims,
-    Cost, Executed, Execution, Finish, Issuer, LogClaim, Operation, Outcome, Parameter, Provenance,
-    Provider, Relayed, Retention, SeedChooser, Status, StreamClaim, Timing, TlsFacts,
-    TokenCommitment, TokenTree, Usage,
+    Cost, Executed, Execution, Finish, Issuer, LogClaim, Operation, Outcome, Parameter,
+    ParameterValue, Provenance, Provider, Relayed, Retention, SeedChooser, Status, StreamClaim,
+    Timing, TlsFacts, TokenCommitment, TokenTree, Usage,
 };
 
 /// EAT profile of this version.

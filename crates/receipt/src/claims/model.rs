@@ -239,13 +239,22 @@ pub struct Executed {
     pub template_clock: Option<u64>,
 }
 
-/// A parameter as used, its value as JSON text.
+/// A parameter as used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     /// Such as `temperature`.
     pub name: String,
-    /// Such as `0.7`.
-    pub value: String,
+    /// Its value.
+    pub value: ParameterValue,
+}
+
+/// The value of a parameter. What may repeat a caller's words is committed to, never shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// JSON text of a number, a Boolean or null, 64 bytes at most, such as `0.7`.
+    Clear(String),
+    /// Commitment (scope `executed`, name `parameters/<name>`) to the JSON text of any other value.
+    Committed(Commitment),
 }
 
 /// Who chose a seed. A node that chose it could have tried many.

@@ -4,10 +4,10 @@ use proofmark_receipt::{
     Adjustment, AdjustmentKind, Attachment, AttachmentForm, Attempt, Audit, Body, Bundle, Choice,
     Claims, ClaimsDigest, Commitment, Cost, Countersignature, DisclosedTree, DisclosedValues,
     Disclosure, Evidence, EvidenceDigest, EvidenceState, Executed, Execution, Finish, Issuer,
-    KeyId, KeyStatement, LogClaim, Operation, OperatorStatement, Outcome, Parameter, Provenance,
-    Provider, PublicKey, ReceiptId, Relayed, Retention, Revocation, RevocationReason, Root,
-    ScopeKey, SeedChooser, Snapshot, StatementDigest, Status, StreamClaim, Suite, Timing, TlsFacts,
-    TokenCommitment, TokenTree, Usage,
+    KeyId, KeyStatement, LogClaim, Operation, OperatorStatement, Outcome, Parameter,
+    ParameterValue, Provenance, Provider, PublicKey, ReceiptId, Relayed, Retention, Revocation,
+    RevocationReason, Root, ScopeKey, SeedChooser, Snapshot, StatementDigest, Status, StreamClaim,
+    Suite, Timing, TlsFacts, TokenCommitment, TokenTree, Usage,
 };
 use proofmark_tlog::Hash;
 use proptest::array::{uniform10, uniform32};
@@ -145,10 +145,18 @@ fn provider() -> impl Strategy<Value = Provider> {
     )
 }
 
+fn parameter_value() -> impl Strategy<Value = ParameterValue> {
+    prop_oneof![
+        "-?[1-9][0-9]{0,8}".prop_map(ParameterValue::Clear),
+        "true|false|null".prop_map(ParameterValue::Clear),
+        commitment().prop_map(ParameterValue::Committed),
+    ]
+}
+
 fn executed() -> impl Strategy<Value = Executed> {
     let parameters = btree_set("[a-z]{1,6}", 0..4)
         .prop_flat_map(|names| {
-            let values = vec(text(), names.len());
+            let values = vec(parameter_value(), names.len());
             (Just(names), values)
         })
         .prop_map(|(names, values)| {

@@ -38,6 +38,8 @@ fn an_execution_is_the_signers_word() {
     assert_eq!(executed["seed"], u64::MAX);
     assert_eq!(executed["seed_chosen_by"], "caller");
     assert_eq!(executed["parameters"]["temperature"], "0.7");
+    let stop = executed["parameters"]["stop"]["commitment"].as_str();
+    assert_eq!(stop.unwrap().len(), 64);
     assert_eq!(view["claims_digest"], receipt.digest().to_string());
     assert_eq!(view["output"]["value"][0]["output_tokens"], 256);
 }
