@@ -10,3 +10,4 @@ mod limits;
 mod secrecy;
 #[path = "../support/mod.rs"]
 mod support;
+mod weaknesses;
