@@ -55,10 +55,11 @@ impl Got {
     }
 
     fn relayed(&self) -> Relayed {
-        match self.claims().execution {
-            Execution::Relayed { relayed, .. } => relayed,
-            Execution::Executed(_) => panic!("nothing was executed here"),
-        }
+        let relayed = match self.claims().execution {
+            Execution::Relayed { relayed, .. } => Some(relayed),
+            Execution::Executed(_) => None,
+        };
+        relayed.unwrap()
     }
 
     /// The body that a scope opens.
