@@ -269,6 +269,11 @@ def token_root(key, prefix, ids):
     return tree_root([commit_in(key, "%s/%d" % (prefix, j), leaf) for j, leaf in enumerate(leaves)])
 
 
+def token_bytes_root(key, prefix, ids):
+    """The same of ids that are given as one byte string."""
+    return token_root(key, prefix, struct.unpack(">%dI" % (len(ids) // 4), ids))
+
+
 def fields_root(key, fields):
     return tree_root([commit_in(key, "fields/" + name, value) for name, value in fields])
 
@@ -400,7 +405,18 @@ def opens(claims, disclosure):
     if scope == "attachments":
         got = [[path, len(data), commit_in(key, path, data)] for path, data in values]
         return got == [[a[0], a[4], a[5]] for a in claims[9]]
-    text, fields = values
+    if scope == "executed":
+        prompt, ids, given = values
+        facts = dict((key, value) for key, value, _ in claims[13])
+        committed = [parameter for parameter in facts[5] if isinstance(parameter[1], bytes)]
+        return (
+            facts[3] == commit_in(key, "prompt", prompt)
+            and facts[4] == [len(ids) // 4, token_bytes_root(key, "in", ids)]
+            and committed == [[name, commit_in(key, "parameters/" + name, value)] for name, value in given]
+        )
+    text, fields = values[:2]
+    if len(values) == 3 and choices[scope][5] != [len(values[2]) // 4, token_bytes_root(key, "out", values[2])]:
+        return False
     return choices[scope][1:5] == [len(text), text_root(key, text), len(fields), fields_root(key, fields)]
 
 

@@ -307,14 +307,14 @@ impl<'a> Decoder<'a> {
         self.bytes.get(self.at) == Some(&0xf6)
     }
 
+    /// Whether the next item is a text string.
+    pub fn peek_text(&self) -> bool {
+        self.peek_major() == Some(TEXT)
+    }
+
     /// Whether the next item is an unsigned integer.
     pub fn peek_uint(&self) -> bool {
         self.peek_major() == Some(UINT)
-    }
-
-    /// Whether the next item is a text.
-    pub fn peek_text(&self) -> bool {
-        self.peek_major() == Some(TEXT)
     }
 
     /// `null`.

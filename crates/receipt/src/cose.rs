@@ -25,6 +25,8 @@ pub enum Typ {
     Revocation,
     /// An operator statement (§8.4).
     Operator,
+    /// A replay verdict (§7.2).
+    Replay,
 }
 
 impl Typ {
@@ -35,6 +37,7 @@ impl Typ {
             Self::KeyStatement => "application/proofmark-key-statement+cose",
             Self::Revocation => "application/proofmark-revocation+cose",
             Self::Operator => "application/proofmark-operator+cose",
+            Self::Replay => "application/proofmark-replay+cose",
         }
     }
 }

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use proofmark_tlog::{Hash, leaf_hash, verify_inclusion};
 
 use crate::cbor::{Decoder, Encoder};
-use crate::commit::{commit_text, commit_with_salt};
+use crate::commit::{commit_text, commit_tokens, commit_with_salt};
 use crate::{
-    Body, Choice, Claims, Execution, FieldTree, ReceiptError, Root, ScopeKey, TEXT_PIECE_BYTES,
+    Body, Choice, Claims, Executed, Execution, FieldTree, ParameterValue, ReceiptError, Root,
+    ScopeKey, TEXT_PIECE_BYTES,
 };
 
 /// Bound on the number of hashes of an inclusion path.
@@ -57,6 +58,17 @@ pub enum DisclosedValues {
         text: Vec<u8>,
         /// Name and value.
         fields: Vec<(String, Vec<u8>)>,
+        /// Output token ids, if they are shown.
+        tokens: Option<Vec<u32>>,
+    },
+    /// `executed`: what went into the model.
+    Executed {
+        /// The rendered prompt, or the encoded input tensors.
+        prompt: Vec<u8>,
+        /// Input token ids.
+        input_tokens: Vec<u32>,
+        /// Name and JSON text of every committed parameter, in the order of the claim.
+        parameters: Vec<(String, Vec<u8>)>,
     },
     /// `attachments`: path and bytes of every attachment, in the order of the claim.
     Attachments(Vec<(String, Vec<u8>)>),
@@ -87,6 +99,7 @@ impl core::fmt::Debug for DisclosedValues {
         f.write_str(match self {
             Self::Body(_) => "Body(redacted)",
             Self::Choice { .. } => "Choice(redacted)",
+            Self::Executed { .. } => "Executed(redacted)",
             Self::Attachments(_) => "Attachments(redacted)",
             Self::Caller(_) => "Caller(redacted)",
         })
@@ -116,6 +129,13 @@ impl Choice {
                 }
     }
 
+    /// Whether `tokens` are the output token ids that this choice committed to under `key`.
+    pub fn opens_tokens(&self, key: &ScopeKey, tokens: &[u32]) -> bool {
+        self.tokens
+            .as_ref()
+            .is_some_and(|tree| *tree == commit_tokens(key, "out", tokens))
+    }
+
     /// Commits to a choice (§4.8) whose token ids are not known; `fields` are its other fields as (name, value), sorted
     /// bytewise by name, the name without `fields/`.
     pub fn commit<'v>(
@@ -136,6 +156,37 @@ impl Choice {
             fields_root: tree.root(),
             tokens: None,
         }
+    }
+}
+
+impl Executed {
+    /// Whether these are the prompt, input token ids and committed parameters that were committed to under `key`, the key of
+    /// the scope `executed`.
+    pub fn opens(
+        &self,
+        key: &ScopeKey,
+        prompt: &[u8],
+        input_tokens: &[u32],
+        parameters: &[(String, Vec<u8>)],
+    ) -> bool {
+        let committed: Vec<_> = self
+            .parameters
+            .iter()
+            .filter_map(|parameter| match &parameter.value {
+                ParameterValue::Committed(commitment) => Some((&parameter.name, commitment)),
+                ParameterValue::Clear(_) => None,
+            })
+            .collect();
+        self.prompt == key.commit("prompt", prompt)
+            && self.input_tokens == commit_tokens(key, "in", input_tokens)
+            && committed.len() == parameters.len()
+            && committed
+                .iter()
+                .zip(parameters)
+                .all(|((name, commitment), (given, value))| {
+                    *name == given
+                        && **commitment == key.commit(&format!("parameters/{name}"), value)
+                })
     }
 }
 
@@ -349,10 +400,29 @@ fn check_scope(
             let body = claims.body(scope).ok_or_else(no_scope)?;
             body.length == bytes.len() as u64 && body.raw == key.commit("raw", bytes)
         }
-        DisclosedValues::Choice { text, fields } => claims
-            .choice(scope)
-            .ok_or_else(no_scope)?
-            .opens(key, text, fields),
+        DisclosedValues::Choice {
+            text,
+            fields,
+            tokens,
+        } => {
+            let choice = claims.choice(scope).ok_or_else(no_scope)?;
+            choice.opens(key, text, fields)
+                && match tokens {
+                    None => true,
+                    Some(_) if choice.tokens.is_none() => return Err(no_scope()),
+                    Some(tokens) => choice.opens_tokens(key, tokens),
+                }
+        }
+        DisclosedValues::Executed {
+            prompt,
+            input_tokens,
+            parameters,
+        } => {
+            let Execution::Executed(executed) = &claims.execution else {
+                return Err(no_scope());
+            };
+            executed.opens(key, prompt, input_tokens, parameters)
+        }
         DisclosedValues::Attachments(attachments) => {
             if claims.attachments.is_empty() || scope != "attachments" {
                 return Err(no_scope());
@@ -384,19 +454,50 @@ fn encode_values(e: &mut Encoder, values: &DisclosedValues) {
         DisclosedValues::Body(bytes) | DisclosedValues::Caller(bytes) => {
             e.array(1).bytes(bytes);
         }
-        DisclosedValues::Choice { text, fields } => {
-            e.array(2).bytes(text).array(fields.len());
-            for (name, value) in fields {
-                e.array(2).text(name).bytes(value);
+        DisclosedValues::Choice {
+            text,
+            fields,
+            tokens,
+        } => {
+            e.array(if tokens.is_some() { 3 } else { 2 }).bytes(text);
+            encode_named(e, fields);
+            if let Some(tokens) = tokens {
+                encode_tokens(e, tokens);
             }
         }
-        DisclosedValues::Attachments(attachments) => {
-            e.array(attachments.len());
-            for (path, bytes) in attachments {
-                e.array(2).text(path).bytes(bytes);
-            }
+        DisclosedValues::Executed {
+            prompt,
+            input_tokens,
+            parameters,
+        } => {
+            e.array(3).bytes(prompt);
+            encode_tokens(e, input_tokens);
+            encode_named(e, parameters);
         }
+        DisclosedValues::Attachments(attachments) => encode_named(e, attachments),
     }
+}
+
+fn encode_named(e: &mut Encoder, values: &[(String, Vec<u8>)]) {
+    e.array(values.len());
+    for (name, value) in values {
+        e.array(2).text(name).bytes(value);
+    }
+}
+
+/// Token ids as one byte string, big-endian as in the trees of §4.9.
+fn encode_tokens(e: &mut Encoder, tokens: &[u32]) {
+    let bytes: Vec<u8> = tokens.iter().flat_map(|id| id.to_be_bytes()).collect();
+    e.bytes(&bytes);
+}
+
+fn decode_tokens(d: &mut Decoder<'_>) -> Result<Vec<u32>, ReceiptError> {
+    let error = d.malformed("token ids of 4 bytes each");
+    let (ids, rest) = d.bytes()?.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(error);
+    }
+    Ok(ids.iter().map(|id| u32::from_be_bytes(*id)).collect())
 }
 
 fn named_values(d: &mut Decoder<'_>) -> Result<Vec<(String, Vec<u8>)>, ReceiptError> {
@@ -418,11 +519,23 @@ fn decode_values(d: &mut Decoder<'_>, scope: &str) -> Result<DisclosedValues, Re
         }
         "attachments" => named_values(d).map(DisclosedValues::Attachments),
         _ if scope.starts_with("output/") => {
-            d.array_exact(2)?;
-            let text = d.bytes()?.to_vec();
+            let error = d.malformed("two or three values of a choice");
+            let len = d.array()?;
+            if !(2..=3).contains(&len) {
+                return Err(error);
+            }
             Ok(DisclosedValues::Choice {
-                text,
+                text: d.bytes()?.to_vec(),
                 fields: named_values(d)?,
+                tokens: (len == 3).then(|| decode_tokens(d)).transpose()?,
+            })
+        }
+        "executed" => {
+            d.array_exact(3)?;
+            Ok(DisclosedValues::Executed {
+                prompt: d.bytes()?.to_vec(),
+                input_tokens: decode_tokens(d)?,
+                parameters: named_values(d)?,
             })
         }
         _ => Err(ReceiptError::DisclosureMalformed {

@@ -116,6 +116,17 @@ pub enum ReceiptError {
     /// Evidence about another receipt, or about other claims: it says nothing here.
     #[error("the evidence is bound to another receipt")]
     EvidenceOtherReceipt,
+    /// A replay verdict of another shape.
+    #[error("malformed replay verdict: expected {expected} at byte {at}")]
+    ReplayMalformed {
+        /// What the format has at that place.
+        expected: &'static str,
+        /// Offset.
+        at: usize,
+    },
+    /// A replay verdict that was not signed by the node key that it names.
+    #[error("the replay verdict is not signed by the node key")]
+    ReplaySignatureInvalid,
     /// Evidence whose data was exchanged.
     #[error("the evidence data has the digest {got}, expected {expected}")]
     EvidenceDigestMismatch {
@@ -149,6 +160,8 @@ impl ReceiptError {
             Self::DisclosureMismatch { .. } => "receipt.disclosure.mismatch",
             Self::DisclosureMalformed { .. } => "receipt.disclosure.malformed",
             Self::EvidenceOtherReceipt => "receipt.evidence.other-receipt",
+            Self::ReplayMalformed { .. } => "receipt.replay.malformed",
+            Self::ReplaySignatureInvalid => "receipt.replay.signature-invalid",
             Self::EvidenceDigestMismatch { .. } => "receipt.evidence.digest-mismatch",
         }
     }
@@ -168,6 +181,19 @@ impl ReceiptError {
         match self {
             Self::Malformed { expected, at } => Self::StatementMalformed { expected, at },
             Self::SignatureInvalid | Self::KidMismatch => Self::StatementSignatureInvalid,
+            other => other,
+        }
+    }
+
+    /// The same fault, found inside a replay verdict.
+    pub(crate) fn in_replay(self) -> Self {
+        match self {
+            Self::Malformed { expected, at } => Self::ReplayMalformed { expected, at },
+            Self::TooLarge { what, got, .. } => Self::ReplayMalformed {
+                expected: what,
+                at: got,
+            },
+            Self::SignatureInvalid | Self::KidMismatch => Self::ReplaySignatureInvalid,
             other => other,
         }
     }

@@ -62,6 +62,7 @@ mod json;
 mod key;
 mod leaf;
 mod registry;
+mod replay;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -88,6 +89,9 @@ pub use json::to_json;
 pub use key::{PublicKey, SigningKey, Suite};
 pub use leaf::{LeafKind, ReceiptLeaf};
 pub use registry::{RegistryKind, RegistryLeaf};
+pub use replay::{
+    REPLAY_EVIDENCE, ReplayEvidence, ReplayStep, ReplayVerdict, SignedReplay, TokenDifference,
+};
 pub use statement::{
     KeyStatement, OperatorStatement, Revocation, RevocationReason, STATEMENT_MAX_BYTES,
     SignedKeyStatement, SignedOperatorStatement, SignedRevocation,

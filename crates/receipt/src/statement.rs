@@ -77,7 +77,7 @@ pub struct OperatorStatement {
 }
 
 /// Reads the map of a statement: the version, which comes first, and then each member with `read`.
-fn map_of<'a>(
+pub(crate) fn map_of<'a>(
     payload: &'a [u8],
     mut read: impl FnMut(&mut Decoder<'a>, i64) -> Result<(), ReceiptError>,
 ) -> Result<(), ReceiptError> {

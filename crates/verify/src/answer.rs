@@ -171,7 +171,7 @@ pub(crate) fn disclosed_choices<'d>(
             disclosures.iter().find_map(|disclosure| match disclosure {
                 Disclosure::Scope {
                     scope,
-                    values: DisclosedValues::Choice { text, fields },
+                    values: DisclosedValues::Choice { text, fields, .. },
                     ..
                 } if *scope == format!("output/{}", claim.index) => {
                     Some((claim.index, text, fields))

@@ -23,6 +23,10 @@ const ED25519_PREFIX: &str = "ed25519:";
 /// kind = "receipts"
 /// witnesses = "public"
 ///
+/// [[replayer]]
+/// name = "audit-co"
+/// key = "ed25519:PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="
+///
 /// [[witness_group]]
 /// name = "public"
 /// k = 3
@@ -41,6 +45,9 @@ pub struct Roots {
     /// Logs whose checkpoints count.
     #[serde(default, rename = "log", skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogRoot>,
+    /// Operators whose replays count. Being believed as an operator is not being believed as a replayer.
+    #[serde(default, rename = "replayer", skip_serializing_if = "Vec::is_empty")]
+    pub replayers: Vec<OperatorRoot>,
     /// Groups of witnesses.
     #[serde(
         default,
@@ -222,10 +229,12 @@ impl Roots {
 
     /// The operator with this key id.
     pub fn operator(&self, kid: &KeyId) -> Option<(&OperatorRoot, PublicKey)> {
-        self.operators.iter().find_map(|operator| {
-            let key = operator.public_key()?;
-            (key.kid() == *kid).then_some((operator, key))
-        })
+        with_key(&self.operators, kid)
+    }
+
+    /// The replayer with this operator key id.
+    pub fn replayer(&self, kid: &KeyId) -> Option<(&OperatorRoot, PublicKey)> {
+        with_key(&self.replayers, kid)
     }
 
     /// The log with this verifier key.
@@ -254,6 +263,11 @@ impl Roots {
                 merged.logs.push(log.clone());
             }
         }
+        for replayer in &other.replayers {
+            if !merged.replayers.contains(replayer) {
+                merged.replayers.push(replayer.clone());
+            }
+        }
         for group in &other.witness_groups {
             if !merged.witness_groups.contains(group) {
                 merged.witness_groups.push(group.clone());
@@ -262,6 +276,13 @@ impl Roots {
         merged.check()?;
         *self = merged;
         Ok(())
+    }
+
+    /// Removes a replayer; `false` if there is none of that name.
+    pub fn remove_replayer(&mut self, name: &str) -> bool {
+        let before = self.replayers.len();
+        self.replayers.retain(|replayer| replayer.name != name);
+        before != self.replayers.len()
     }
 
     /// Removes an operator with its logs; `false` if there is none of that name. Witness groups stay.
@@ -274,16 +295,8 @@ impl Roots {
 
     /// Checks names, keys and references.
     pub fn check(&self) -> Result<(), RootsError> {
-        let mut names = BTreeSet::new();
-        for operator in &self.operators {
-            unique(&mut names, "operator", &operator.name)?;
-            if operator.public_key().is_none() {
-                return Err(RootsError::OperatorKey {
-                    operator: operator.name.clone(),
-                    key: operator.key.clone(),
-                });
-            }
-        }
+        let names = check_operators("operator", &self.operators)?;
+        check_operators("replayer", &self.replayers)?;
         let mut vkeys = BTreeSet::new();
         for log in &self.logs {
             unique(&mut vkeys, "log", &log.vkey)?;
@@ -325,6 +338,34 @@ impl Roots {
         }
         Ok(())
     }
+}
+
+fn with_key<'r>(
+    operators: &'r [OperatorRoot],
+    kid: &KeyId,
+) -> Option<(&'r OperatorRoot, PublicKey)> {
+    operators.iter().find_map(|operator| {
+        let key = operator.public_key()?;
+        (key.kid() == *kid).then_some((operator, key))
+    })
+}
+
+/// Names that stand once, with keys that parse.
+fn check_operators<'r>(
+    what: &'static str,
+    operators: &'r [OperatorRoot],
+) -> Result<BTreeSet<&'r str>, RootsError> {
+    let mut names = BTreeSet::new();
+    for operator in operators {
+        unique(&mut names, what, &operator.name)?;
+        if operator.public_key().is_none() {
+            return Err(RootsError::OperatorKey {
+                operator: operator.name.clone(),
+                key: operator.key.clone(),
+            });
+        }
+    }
+    Ok(names)
 }
 
 fn unique<'n>(

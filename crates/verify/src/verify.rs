@@ -1,7 +1,7 @@
 //! The order of the checks, and the verdict (specs/01-receipt.md §11.2).
 
 use proofmark_receipt::{
-    Bundle, Claims, Execution, KeyStatement, ReceiptSecret, SignedReceipt, Snapshot,
+    Bundle, Claims, Execution, KeyStatement, ReceiptSecret, SeedChooser, SignedReceipt, Snapshot,
 };
 
 use crate::check::{
@@ -104,13 +104,48 @@ impl<'e> Examination<'e> {
             Ok(issuer) => found.examine_issuer(bundle, presented, roots, now, issuer),
             Err(cause) => found.rows.push(cause.into_row(RowName::Issuer)),
         }
+        let evidence = check_evidence(bundle, receipt, found.issuer.as_ref(), roots, now);
+        found.grade(Required::Replayed, evidence.replayed && found.is_rooted());
+        if evidence
+            .rows
+            .iter()
+            .all(|row| row.name != RowName::Reexecuted)
+        {
+            found.rows.push(not_claimed(
+                RowName::Reexecuted,
+                "nobody says that it was re-executed",
+            ));
+        }
         found.rows.extend([
-            not_claimed(RowName::Reexecuted, "nobody says that it was re-executed"),
             not_claimed(RowName::Hardware, "no hardware evidence"),
             not_claimed(RowName::Proof, "no proof of inference"),
         ]);
-        found.rows.extend(check_evidence(bundle, receipt));
+        found.rows.extend(evidence.rows);
+        found.name_model();
         found
+    }
+
+    fn is_rooted(&self) -> bool {
+        self.issuer
+            .as_ref()
+            .is_some_and(|issuer| issuer.rooted.is_ok())
+    }
+
+    /// The model's row says more once somebody else executed the same program.
+    fn name_model(&mut self) {
+        if let Execution::Executed(executed) = &self.claims.execution
+            && self.grades.contains(&Required::Replayed)
+            && let Some(row) = self.rows.iter_mut().find(|row| row.name == RowName::Model)
+        {
+            let [a, b, c, d, ..] = executed.closure;
+            *row = accepted(
+                RowName::Model,
+                format!(
+                    "{}, exact program {a:02x}{b:02x}{c:02x}{d:02x}…, re-executed",
+                    executed.model
+                ),
+            );
+        }
     }
 
     fn grade(&mut self, grade: Grade, reached: bool) {
@@ -286,7 +321,8 @@ impl<'e> Examination<'e> {
             Required::Logged => (RowName::Log, &["log.absent"]),
             Required::Witnessed => (RowName::Log, &["log.absent", "log.unwitnessed"]),
             Required::Unrevoked => (RowName::Revocation, &[]),
-            Required::Attested | Required::Replayed | Required::Proven => (RowName::Evidence, &[]),
+            Required::Replayed => (RowName::Reexecuted, &["receipt.replay.same-operator"]),
+            Required::Attested | Required::Proven => (RowName::Evidence, &[]),
             Required::Relayed | Required::Signed | Required::Answer | Required::Question => {
                 return None;
             }
@@ -342,6 +378,10 @@ fn still_trust(claims: &Claims, statement: Option<&KeyStatement>, grades: &[Grad
                 relayed.host
             ));
         }
+        Execution::Executed(_) if grades.contains(&Required::Replayed) => trust.push(
+            "the replayer, that it re-executed the program, and that its key was not revoked"
+                .into(),
+        ),
         Execution::Executed(_) => trust.push("the node, that it ran the model it names".into()),
     }
     if statement.is_some_and(|statement| statement.operator_key_online) {
@@ -366,8 +406,14 @@ fn does_not_show(claims: &Claims) -> Vec<String> {
         "that the answer is true".into(),
         "what the model was trained on".into(),
     ];
-    if matches!(claims.execution, Execution::Relayed { .. }) {
-        not_shown.insert(0, "which model ran at the provider".into());
+    match &claims.execution {
+        Execution::Relayed { .. } => {
+            not_shown.insert(0, "which model ran at the provider".into());
+        }
+        Execution::Executed(executed) if executed.seed_chosen_by == SeedChooser::Node => {
+            not_shown.push("that the node tried no other seeds: it chose this one".into());
+        }
+        Execution::Executed(_) => {}
     }
     not_shown
 }

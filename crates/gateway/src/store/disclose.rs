@@ -155,6 +155,7 @@ impl Disclosable<'_> {
             let values = DisclosedValues::Choice {
                 text: text.into_bytes(),
                 fields,
+                tokens: None,
             };
             scopes.push((format!("output/{index}"), values));
         }

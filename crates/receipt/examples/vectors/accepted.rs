@@ -129,17 +129,7 @@ fn receipts() -> Result<Vec<Case>> {
         let bytes = bundle(&exchange)?.encode();
         cases.push(accepted(name, description, Format::Bundle, bytes));
     }
-    let (exchange, claims) = fixture::executed()?;
-    let receipt = SignedReceipt::sign(claims, &fixture::node_key())?;
-    let executed = Bundle {
-        receipt: receipt.as_bytes().to_vec(),
-        disclosures: exchange
-            .disclosures()
-            .into_iter()
-            .filter(|disclosure| disclosure.scope() != "forwarded")
-            .collect(),
-        ..bundle(&exchange)?
-    };
+    let executed = executed()?;
     cases.push(accepted(
         "executed-chat",
         "a chat that the signer executed, with token ids and parameters",
@@ -147,6 +137,17 @@ fn receipts() -> Result<Vec<Case>> {
         executed.encode(),
     ));
     Ok(cases)
+}
+
+/// The executed chat, everything disclosed.
+pub(crate) fn executed() -> Result<Bundle> {
+    let (exchange, claims) = fixture::executed()?;
+    let receipt = SignedReceipt::sign(claims, &fixture::node_key())?;
+    Ok(Bundle {
+        receipt: receipt.as_bytes().to_vec(),
+        disclosures: fixture::executed_disclosures(&exchange),
+        ..bundle(&exchange)?
+    })
 }
 
 fn parts() -> Result<Vec<Case>> {

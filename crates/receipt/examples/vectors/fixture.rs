@@ -379,6 +379,7 @@ impl Exchange {
             let values = DisclosedValues::Choice {
                 text: said.text.clone().into_bytes(),
                 fields: said.fields.clone(),
+                tokens: None,
             };
             all.push(scope(&format!("output/{index}"), values));
         }
@@ -582,12 +583,12 @@ pub(crate) fn executed() -> Result<(Exchange, Claims)> {
         model: "kingfisher-1".into(),
         closure: [0xb1; 32],
         engine: [0xb2; 32],
-        prompt: salts.scope("executed").commit("prompt", b"<s>Which bird"),
+        prompt: salts.scope("executed").commit("prompt", PROMPT),
         input_tokens: commit_tokens(&salts.scope("executed"), "in", &input),
         parameters: vec![
             Parameter::new(&salts.scope("executed"), "temperature", "0.7"),
             Parameter::new(&salts.scope("executed"), "max_tokens", "256"),
-            Parameter::new(&salts.scope("executed"), "stop", r#"["\n\n"]"#),
+            Parameter::new(&salts.scope("executed"), "stop", STOP),
         ],
         seed: u64::MAX,
         seed_chosen_by: SeedChooser::Caller,
@@ -614,6 +615,40 @@ pub(crate) fn executed() -> Result<(Exchange, Claims)> {
     });
     Ok((exchange, claims))
 }
+
+/// Every scope of the executed chat, wholly disclosed.
+pub(crate) fn executed_disclosures(exchange: &Exchange) -> Vec<Disclosure> {
+    let (input_tokens, output) = tokens();
+    let mut all: Vec<Disclosure> = exchange
+        .disclosures()
+        .into_iter()
+        .filter(|disclosure| disclosure.scope() != "forwarded")
+        .collect();
+    for disclosure in &mut all {
+        if let Disclosure::Scope {
+            values: DisclosedValues::Choice { tokens, .. },
+            ..
+        } = disclosure
+        {
+            *tokens = Some(output.clone());
+        }
+    }
+    all.push(Disclosure::Scope {
+        scope: "executed".into(),
+        key: exchange.salts().scope("executed"),
+        values: DisclosedValues::Executed {
+            prompt: PROMPT.to_vec(),
+            input_tokens,
+            parameters: vec![("stop".into(), STOP.into())],
+        },
+    });
+    all
+}
+
+/// The rendered prompt of the executed chat.
+pub(crate) const PROMPT: &[u8] = b"<s>Which bird";
+/// The committed parameter of the executed chat.
+pub(crate) const STOP: &str = r#"["\n\n"]"#;
 
 /// The key that a countersignature of a suite without code names.
 pub(crate) fn unchecked_kid() -> Result<KeyId> {

@@ -5,7 +5,7 @@ use proofmark_receipt::{
     Suite,
 };
 
-use crate::accepted::{bundle, one_message, one_piece, pending};
+use crate::accepted::{bundle, executed, one_message, one_piece, pending};
 use crate::case::{Case, Expected, Format};
 use crate::fixture::{self, Result};
 use crate::forge::{self, Entries, Envelope};
@@ -71,6 +71,7 @@ fn mismatches() -> Result<Vec<Case>> {
             DisclosedValues::Choice {
                 text: text.to_vec(),
                 fields: fields.to_vec(),
+                tokens: None,
             },
         )
     };
@@ -133,6 +134,76 @@ fn mismatches() -> Result<Vec<Case>> {
             "one of two attachments left out",
             MISMATCH,
             partly.encode(),
+        ),
+    ])
+}
+
+/// The executed chat with one of its disclosures edited.
+fn executed_with(edit: impl Fn(&mut DisclosedValues)) -> Result<Vec<u8>> {
+    let mut bundle = executed()?;
+    for disclosure in &mut bundle.disclosures {
+        if let Disclosure::Scope { values, .. } = disclosure {
+            edit(values);
+        }
+    }
+    Ok(bundle.encode())
+}
+
+fn executed_mismatches() -> Result<Vec<Case>> {
+    Ok(vec![
+        rejected(
+            "disclosure-mismatch-prompt",
+            "another rendered prompt",
+            MISMATCH,
+            executed_with(|values| {
+                if let DisclosedValues::Executed { prompt, .. } = values {
+                    prompt.push(b' ');
+                }
+            })?,
+        ),
+        rejected(
+            "disclosure-mismatch-input-tokens",
+            "one input token id changed",
+            MISMATCH,
+            executed_with(|values| {
+                if let DisclosedValues::Executed { input_tokens, .. } = values {
+                    input_tokens[256] ^= 1;
+                }
+            })?,
+        ),
+        rejected(
+            "disclosure-mismatch-parameter",
+            "another stop sequence",
+            MISMATCH,
+            executed_with(|values| {
+                if let DisclosedValues::Executed { parameters, .. } = values {
+                    parameters[0].1 = br#"["end"]"#.to_vec();
+                }
+            })?,
+        ),
+        rejected(
+            "disclosure-mismatch-parameter-absent",
+            "a committed parameter left out",
+            MISMATCH,
+            executed_with(|values| {
+                if let DisclosedValues::Executed { parameters, .. } = values {
+                    parameters.clear();
+                }
+            })?,
+        ),
+        rejected(
+            "disclosure-mismatch-output-tokens",
+            "one output token id left out",
+            MISMATCH,
+            executed_with(|values| {
+                if let DisclosedValues::Choice {
+                    tokens: Some(tokens),
+                    ..
+                } = values
+                {
+                    tokens.pop();
+                }
+            })?,
         ),
     ])
 }
@@ -207,6 +278,7 @@ fn scopes() -> Result<Vec<Case>> {
     let no_choice = DisclosedValues::Choice {
         text: vec![],
         fields: vec![],
+        tokens: None,
     };
     let attachments = DisclosedValues::Attachments(vec![("messages/0/content/1".into(), vec![1])]);
     let other_scope = |name: &str| {
@@ -249,6 +321,32 @@ fn scopes() -> Result<Vec<Case>> {
             "attachments that the receipt does not have",
             ABSENT,
             disclosing(scope("attachments", attachments))?,
+        ),
+        rejected(
+            "disclosure-malformed-executed",
+            "an execution disclosed by a receipt that was relayed",
+            ABSENT,
+            disclosing(scope(
+                "executed",
+                DisclosedValues::Executed {
+                    prompt: vec![],
+                    input_tokens: vec![],
+                    parameters: vec![],
+                },
+            ))?,
+        ),
+        rejected(
+            "disclosure-malformed-tokens",
+            "token ids of a choice that has none",
+            ABSENT,
+            disclosing(scope(
+                "output/0",
+                DisclosedValues::Choice {
+                    text: fixture::long_text().into_bytes(),
+                    fields: fixture::chat().said.remove(0).fields,
+                    tokens: Some(vec![]),
+                },
+            ))?,
         ),
         rejected(
             "disclosure-malformed-leaf-scope",
@@ -571,6 +669,7 @@ fn registry() -> Result<Vec<Case>> {
 
 pub(crate) fn cases() -> Result<Vec<Case>> {
     let mut cases = mismatches()?;
+    cases.extend(executed_mismatches()?);
     cases.extend(leaf_mismatches()?);
     cases.extend(scopes()?);
     cases.extend(bundle_shapes()?);

@@ -499,22 +499,41 @@ fn disclosure() -> impl Strategy<Value = Disclosure> {
     let named = || vec((text(), bytes()), 0..4);
     let body = ("received|forwarded|answer", bytes())
         .prop_map(|(scope, bytes)| (scope, DisclosedValues::Body(bytes)));
-    let choice = (any::<u32>(), bytes(), named()).prop_map(|(index, text, fields)| {
+    let ids = || vec(any::<u32>(), 0..5);
+    let choice = (any::<u32>(), bytes(), named(), option::of(ids())).prop_map(
+        |(index, text, fields, tokens)| {
+            (
+                format!("output/{index}"),
+                DisclosedValues::Choice {
+                    text,
+                    fields,
+                    tokens,
+                },
+            )
+        },
+    );
+    let executed = (bytes(), ids(), named()).prop_map(|(prompt, input_tokens, parameters)| {
         (
-            format!("output/{index}"),
-            DisclosedValues::Choice { text, fields },
+            "executed".into(),
+            DisclosedValues::Executed {
+                prompt,
+                input_tokens,
+                parameters,
+            },
         )
     });
     let attachments =
         named().prop_map(|list| ("attachments".into(), DisclosedValues::Attachments(list)));
     let caller = bytes().prop_map(|id| ("caller".into(), DisclosedValues::Caller(id)));
-    let scope = (prop_oneof![body, choice, attachments, caller], hash()).prop_map(
-        |((scope, values), key)| Disclosure::Scope {
+    let scope = (
+        prop_oneof![body, choice, executed, attachments, caller],
+        hash(),
+    )
+        .prop_map(|((scope, values), key)| Disclosure::Scope {
             scope,
             key: ScopeKey::from_bytes(key),
             values,
-        },
-    );
+        });
     let leaf = (
         (text(), any::<bool>(), number()),
         (text(), hash(), bytes(), vec(hash(), 0..5)),

@@ -33,8 +33,13 @@ fn values(disclosure: &mut Disclosure) -> Vec<&mut Vec<u8>> {
     };
     match values {
         DisclosedValues::Body(bytes) | DisclosedValues::Caller(bytes) => vec![bytes],
-        DisclosedValues::Choice { text, fields } => core::iter::once(text)
+        DisclosedValues::Choice { text, fields, .. } => core::iter::once(text)
             .chain(fields.iter_mut().map(|(_, value)| value))
+            .collect(),
+        DisclosedValues::Executed {
+            prompt, parameters, ..
+        } => core::iter::once(prompt)
+            .chain(parameters.iter_mut().map(|(_, value)| value))
             .collect(),
         DisclosedValues::Attachments(list) => list.iter_mut().map(|(_, value)| value).collect(),
     }
@@ -47,6 +52,14 @@ fn whole_scopes_open() {
         for disclosure in exchange.disclosures() {
             assert_eq!(disclosure.check(&claims), Ok(()), "{disclosure:?}");
         }
+    }
+}
+
+#[test]
+fn an_execution_opens_whole() {
+    let (exchange, claims) = fixture::executed().unwrap();
+    for disclosure in fixture::executed_disclosures(&exchange) {
+        assert_eq!(disclosure.check(&claims), Ok(()), "{disclosure:?}");
     }
 }
 
@@ -351,6 +364,12 @@ fn values_of_another_scope_are_malformed() {
             DisclosedValues::Choice {
                 text: vec![],
                 fields: vec![],
+                tokens: None,
+            },
+            DisclosedValues::Executed {
+                prompt: vec![],
+                input_tokens: vec![],
+                parameters: vec![],
             },
         ] {
             let fits = match &values {
@@ -358,6 +377,7 @@ fn values_of_another_scope_are_malformed() {
                 DisclosedValues::Caller(_) => scope == "caller",
                 DisclosedValues::Attachments(_) => scope == "attachments",
                 DisclosedValues::Choice { .. } => scope == "output/0",
+                DisclosedValues::Executed { .. } => false,
             };
             let disclosure = Disclosure::Scope {
                 scope: scope.into(),

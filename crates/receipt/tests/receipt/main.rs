@@ -29,6 +29,7 @@ mod encoding;
 mod golden;
 mod json;
 mod reader;
+mod replay;
 mod signatures;
 mod statements;
 mod vectors;

@@ -4,7 +4,7 @@ use coset::{CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, 
 use ed25519_dalek::{Signer as _, Verifier as _};
 use proofmark_receipt::{
     PublicKey, ReceiptError, SignedKeyStatement, SignedOperatorStatement, SignedReceipt,
-    SignedRevocation, SigningKey, Suite, Typ,
+    SignedReplay, SignedRevocation, SigningKey, Suite, Typ,
 };
 
 use crate::fixture::{self, NODE_SEED, OPERATOR_SEED, node_key, operator_key, stranger_key};
@@ -30,6 +30,12 @@ fn opens_revocation(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> 
 
 fn opens_operator_statement(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
     SignedOperatorStatement::decode(bytes)?
+        .verify(&key.public())
+        .map(|_| ())
+}
+
+fn opens_replay(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
+    SignedReplay::decode(bytes)?
         .verify(&key.public())
         .map(|_| ())
 }
@@ -66,6 +72,12 @@ fn objects() -> Vec<(Typ, Vec<u8>, SigningKey, Open)> {
             operator.as_bytes().to_vec(),
             operator_key(),
             opens_operator_statement,
+        ),
+        (
+            Typ::Replay,
+            crate::replay::signed_replay().as_bytes().to_vec(),
+            node_key(),
+            opens_replay,
         ),
     ]
 }
@@ -123,6 +135,7 @@ fn no_payload_passes_under_another_type() {
         forge::KEY_STATEMENT_TYP,
         forge::REVOCATION_TYP,
         forge::OPERATOR_TYP,
+        crate::replay::REPLAY_TYP,
     ];
     for ((typ, bytes, key, open), own) in objects().into_iter().zip(typs) {
         assert_eq!(typ.media_type(), own);
@@ -151,6 +164,7 @@ fn another_key_opens_nothing() {
             Typ::Receipt => "receipt.signature.kid-mismatch",
             Typ::KeyStatement | Typ::Operator => "receipt.statement.signature-invalid",
             Typ::Revocation => "receipt.revocation.malformed",
+            Typ::Replay => "receipt.replay.signature-invalid",
         };
         assert_eq!(error.code(), expected, "{typ:?}");
     }
@@ -196,7 +210,7 @@ fn coset_reads_and_writes_the_same_envelope() {
             .value(16, ciborium::Value::Text(typ.media_type().into()))
             .build();
         header.alg = Some(coset::Algorithm::Assigned(iana::Algorithm::Ed25519));
-        let seed = if typ == Typ::Receipt {
+        let seed = if key.kid() == node_key().kid() {
             NODE_SEED
         } else {
             OPERATOR_SEED

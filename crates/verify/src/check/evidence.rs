@@ -2,35 +2,64 @@
 
 use proofmark_receipt::{Bundle, Evidence, EvidenceState, KeyStatement, SignedReceipt};
 
-use super::{Cause, not_claimed};
+use super::{Cause, IssuerChecked, check_replay, is_replay, not_claimed};
+use crate::Roots;
 use crate::report::{Row, RowName};
 
-/// One row per piece of evidence.
-pub(crate) fn check_evidence(bundle: &Bundle, receipt: &SignedReceipt) -> Vec<Row> {
-    bundle
-        .evidence
-        .iter()
-        .map(|evidence| evidence_row(evidence, receipt))
-        .collect()
+/// The rows of all evidence.
+pub(crate) struct EvidenceFound {
+    pub(crate) rows: Vec<Row>,
+    /// Whether a rooted replayer other than the issuer confirms the receipt.
+    pub(crate) replayed: bool,
 }
 
-fn evidence_row(evidence: &Evidence, receipt: &SignedReceipt) -> Row {
+/// One row per piece of evidence.
+pub(crate) fn check_evidence(
+    bundle: &Bundle,
+    receipt: &SignedReceipt,
+    issuer: Option<&IssuerChecked>,
+    roots: &Roots,
+    now: u64,
+) -> EvidenceFound {
+    let mut found = EvidenceFound {
+        rows: Vec::new(),
+        replayed: false,
+    };
+    for evidence in &bundle.evidence {
+        let row = match (check_binding(evidence, receipt), &evidence.data) {
+            (Err(cause), _) => cause.into_row(RowName::Evidence),
+            (Ok(()), Some(data)) if is_replay(evidence) => {
+                let (row, confirmed) = check_replay(data, receipt, issuer, roots, now);
+                found.replayed |= confirmed;
+                row
+            }
+            (Ok(()), _) => unchecked(evidence),
+        };
+        found.rows.push(row);
+    }
+    found
+}
+
+/// That the evidence is about this receipt, and is what its digest says.
+fn check_binding(evidence: &Evidence, receipt: &SignedReceipt) -> Result<(), Cause> {
     if evidence.receipt != receipt.claims().id || evidence.claims != receipt.digest() {
-        return Cause::rejected(
+        return Err(Cause::rejected(
             "receipt.evidence.other-receipt",
             "evidence about another receipt",
-        )
-        .into_row(RowName::Evidence);
+        ));
     }
     if let Some(data) = &evidence.data
         && evidence.digest != Some(Evidence::digest_of(data))
     {
-        return Cause::rejected(
+        return Err(Cause::rejected(
             "receipt.evidence.digest-mismatch",
             "the evidence is not what its digest says",
-        )
-        .into_row(RowName::Evidence);
+        ));
     }
+    Ok(())
+}
+
+fn unchecked(evidence: &Evidence) -> Row {
     match evidence.state {
         EvidenceState::Pending => not_claimed(
             RowName::Evidence,

@@ -8,6 +8,9 @@ use proofmark_receipt::{
 use super::Cause;
 use crate::Roots;
 
+/// How far a clock may be ahead, in seconds.
+pub(super) const CLOCK_TOLERANCE_S: u64 = 300;
+
 /// Proof that a key statement was signed by a rooted operator. Only [`check_issuer`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IssuerRooted {
@@ -76,7 +79,6 @@ pub(crate) fn check_issuer(
             "the receipt names another log than its key statement",
         ));
     }
-    const CLOCK_TOLERANCE_S: u64 = 300;
     if claims.issued_at > now.saturating_add(CLOCK_TOLERANCE_S) {
         return Err(Cause::rejected(
             "receipt.issued-in-future",

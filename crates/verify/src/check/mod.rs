@@ -4,6 +4,7 @@ mod content;
 mod evidence;
 mod issuer;
 mod log;
+mod replay;
 mod revocation;
 
 pub(crate) use content::{check_answer, check_question};
@@ -12,6 +13,7 @@ pub(crate) use issuer::{IssuerChecked, IssuerRooted, check_issuer};
 pub(crate) use log::{
     Logged, WitnessedAt, check_log, check_registry_proof, open_witnessed_checkpoint,
 };
+pub(crate) use replay::{check_replay, is_replay};
 pub(crate) use revocation::{Subject, check_revocation};
 
 use crate::report::{Row, RowName, State};

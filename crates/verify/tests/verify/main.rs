@@ -7,6 +7,7 @@
 
 mod flips;
 mod never_panics;
+mod replay;
 mod roots;
 mod vectors;
 mod verdicts;

@@ -8,12 +8,14 @@ use std::fs;
 use std::path::Path;
 
 use proofmark_receipt::{
-    Bundle, Evidence, EvidenceState, ReceiptSecret, RegistryLeaf, Revocation, RevocationReason,
-    SignedReceipt, SignedRevocation, Snapshot, StatementDigest, Suite,
+    Bundle, Evidence, EvidenceState, ReceiptSecret, RegistryLeaf, ReplayStep, ReplayVerdict,
+    Revocation, RevocationReason, SignedReceipt, SignedRevocation, Snapshot, StatementDigest,
+    Suite, TokenDifference,
 };
 use proofmark_verify::{Presented, Report, Requirement, Roots, verify};
 use serde_json::{Value, json};
 
+use crate::replay::{replay_by, replay_roots, replayed, replayer, verdict_about};
 use crate::world::{ANSWER, NOW, QUESTION, World};
 
 /// One verification, whole.
@@ -166,7 +168,7 @@ fn evidence(change: impl FnOnce(&mut Evidence)) -> Bundle {
     changed(|bundle| {
         let receipt = SignedReceipt::decode(&bundle.receipt).unwrap();
         let mut evidence = Evidence {
-            kind: "replay".into(),
+            kind: "later".into(),
             receipt: receipt.claims().id,
             claims: receipt.digest(),
             state: EvidenceState::Attached,
@@ -494,7 +496,7 @@ fn content_cases() -> Vec<(&'static str, Case)> {
         ("nonce-mismatch", nonce),
         (
             "evidence-unknown-type",
-            Case::new("evidence of a later version", &evidence(|_| {})).require("replayed"),
+            Case::new("evidence of a later version", &evidence(|_| {})).require("attested"),
         ),
         (
             "evidence-other-receipt",
@@ -526,6 +528,83 @@ fn content_cases() -> Vec<(&'static str, Case)> {
     ]
 }
 
+fn replay_cases() -> Vec<(&'static str, Case)> {
+    let case = |description, replayer: &World, change: fn(&mut ReplayVerdict)| {
+        Case::new(description, &replayed(replayer, change))
+            .roots(|roots| *roots = replay_roots())
+            .require("replayed")
+    };
+    let auditor = replayer();
+    let mut unknown = case("by somebody who is not a root", &auditor, |_| {});
+    unknown.roots.replayers.clear();
+    let mut relayed = Case::new("a replay of a relayed answer", &{
+        let mut bundle = World::new(1).bundle();
+        let receipt = SignedReceipt::decode(&bundle.receipt).unwrap();
+        bundle.evidence = vec![replay_by(&auditor, &verdict_about(&receipt, [0xb1; 32]))];
+        bundle
+    });
+    relayed.roots = replay_roots();
+    let mut malformed = Case::new("a replay verdict that is none", &{
+        let mut bundle = replayed(&auditor, |_| {});
+        bundle.evidence[0].data = Some(b"data".to_vec());
+        bundle.evidence[0].digest = Some(Evidence::digest_of(b"data"));
+        bundle
+    });
+    malformed.roots = replay_roots();
+    vec![
+        (
+            "replayed",
+            case("re-executed by a rooted replayer", &auditor, |_| {}),
+        ),
+        ("replay-unknown-replayer", unknown),
+        (
+            "replay-same-operator",
+            case(
+                "re-executed by the issuer's operator",
+                &World::new(1),
+                |_| {},
+            )
+            .roots(|roots| {
+                let mut own = roots.operators[0].clone();
+                own.name = "the lab again".into();
+                roots.replayers.push(own);
+            }),
+        ),
+        (
+            "replay-differs",
+            case("the program gives another token", &auditor, |verdict| {
+                verdict.executed = ReplayStep::Differs;
+                verdict.difference = Some(TokenDifference {
+                    choice: 0,
+                    position: 3,
+                    expected: 17,
+                    got: 4,
+                });
+            }),
+        ),
+        (
+            "replay-partial",
+            case("the request was not rendered again", &auditor, |verdict| {
+                verdict.rendered = ReplayStep::NotChecked;
+            }),
+        ),
+        (
+            "replay-mismatch",
+            case("of another program", &auditor, |verdict| {
+                verdict.closure = [0; 32]
+            }),
+        ),
+        (
+            "replay-signature-invalid",
+            case("dated before the replayer's key", &auditor, |verdict| {
+                verdict.replayed_at = 1
+            }),
+        ),
+        ("replay-not-executed", relayed),
+        ("replay-malformed", malformed),
+    ]
+}
+
 fn cases() -> BTreeMap<&'static str, Case> {
     let all = [
         log_cases(),
@@ -533,6 +612,7 @@ fn cases() -> BTreeMap<&'static str, Case> {
         statement_cases(),
         revocation_cases(),
         content_cases(),
+        replay_cases(),
     ];
     let count = all.iter().map(Vec::len).sum::<usize>();
     let cases: BTreeMap<_, _> = all.into_iter().flatten().collect();

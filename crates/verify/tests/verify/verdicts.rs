@@ -497,7 +497,7 @@ fn evidence_must_be_about_this_receipt() {
     let world = World::new(1);
     let receipt = SignedReceipt::decode(&world.bundle().receipt).unwrap();
     let evidence = Evidence {
-        kind: "replay".into(),
+        kind: "later".into(),
         receipt: world.id(),
         claims: receipt.digest(),
         state: EvidenceState::Attached,
@@ -519,7 +519,7 @@ fn evidence_must_be_about_this_receipt() {
         ((0, None), Some("receipt.evidence.unknown-type"))
     );
     assert_eq!(
-        check(&|_| {}, "replayed").0,
+        check(&|_| {}, "attested").0,
         (12, Some("receipt.evidence.unknown-type"))
     );
     let other = |e: &mut Evidence| e.receipt = proofmark_receipt::ReceiptId::from_parts(1, [1; 10]);

@@ -112,6 +112,7 @@ impl World {
                 log(&self.receipts_log, LogKind::Receipts),
                 log(&self.registry_log, LogKind::Registry),
             ],
+            replayers: vec![],
             witness_groups: vec![WitnessGroup {
                 name: "public".into(),
                 k: 3,
@@ -331,7 +332,11 @@ impl World {
             disclosures.push(Disclosure::Scope {
                 scope: format!("output/{index}"),
                 key: salts.scope(&format!("output/{index}")),
-                values: DisclosedValues::Choice { text, fields },
+                values: DisclosedValues::Choice {
+                    text,
+                    fields,
+                    tokens: None,
+                },
             });
         }
         disclosures

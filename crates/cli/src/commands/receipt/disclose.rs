@@ -128,7 +128,11 @@ impl Disclose {
             open.extend(choices.into_iter().map(|(index, text, fields)| {
                 scope(
                     format!("output/{index}"),
-                    DisclosedValues::Choice { text, fields },
+                    DisclosedValues::Choice {
+                        text,
+                        fields,
+                        tokens: None,
+                    },
                 )
             }));
         }
@@ -184,7 +188,9 @@ fn one_field(open: &[Disclosure], field: &str) -> Result<Disclosure, CommandErro
                 .collect()
         }
         DisclosedValues::Choice { fields, .. } => fields.clone(),
-        DisclosedValues::Attachments(_) | DisclosedValues::Caller(_) => return Err(bad()),
+        DisclosedValues::Attachments(_)
+        | DisclosedValues::Caller(_)
+        | DisclosedValues::Executed { .. } => return Err(bad()),
     };
     let names: Vec<String> = fields
         .iter()
