@@ -247,6 +247,7 @@ impl Issuing {
                 kind: LogKind::Receipts,
                 witnesses: Some("all".into()),
             }],
+            replayers: Vec::new(),
             witness_groups: vec![WitnessGroup {
                 name: "all".into(),
                 k: 3,

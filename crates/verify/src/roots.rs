@@ -224,7 +224,7 @@ impl Roots {
 
     /// Whether there is nobody to believe.
     pub fn is_empty(&self) -> bool {
-        self.operators.is_empty()
+        self.operators.is_empty() && self.replayers.is_empty()
     }
 
     /// The operator with this key id.

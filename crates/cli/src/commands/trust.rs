@@ -52,6 +52,9 @@ pub(crate) struct Add {
     /// Leave out the witnesses that the source proposes: its operator may run them all.
     #[arg(long)]
     without_witnesses: bool,
+    /// Believe its replays of others' receipts, and nothing else of it.
+    #[arg(long)]
+    as_replayer: bool,
 }
 
 /// Arguments of `proofmark trust list`.
@@ -131,7 +134,19 @@ impl Add {
         if let Some(name) = &self.name {
             rename(&mut offered, name)?;
         }
+        let names: Vec<String> = offered
+            .operators
+            .iter()
+            .map(|operator| operator.name.clone())
+            .collect();
+        let names = names.join(", ");
         self.confirm(ui, &offered)?;
+        if self.as_replayer {
+            offered = Roots {
+                replayers: offered.operators,
+                ..Roots::default()
+            };
+        }
         let (added, path) = roots::change_user_roots(|mine| {
             let before = mine.clone();
             take_over_witnesses(mine, &offered);
@@ -139,16 +154,15 @@ impl Add {
                 .map_err(|error| conflict(error, &self.source))?;
             Ok(*mine != before)
         })?;
-        let names: Vec<&str> = offered
-            .operators
-            .iter()
-            .map(|operator| operator.name.as_str())
-            .collect();
-        let names = names.join(", ");
         if added {
+            let what = if self.as_replayer {
+                "the replays of "
+            } else {
+                ""
+            };
             writeln!(
                 ui.out(),
-                "{GOOD}✔{GOOD:#} You now believe {names}.  ({})",
+                "{GOOD}✔{GOOD:#} You now believe {what}{names}.  ({})",
                 path.display()
             )?;
         } else {
@@ -201,7 +215,12 @@ impl List {
                 .iter()
                 .map(|operator| &operator.name)
                 .collect();
-            ui.print_json(&json!({ "path": file.path, "operators": operators }))?;
+            let replayers: Vec<_> = file.roots.replayers.iter().map(|r| &r.name).collect();
+            ui.print_json(&json!({
+                "path": file.path,
+                "operators": operators,
+                "replayers": replayers,
+            }))?;
         } else if file.roots.is_empty() {
             writeln!(
                 ui.out(),
@@ -219,6 +238,9 @@ impl List {
                     .count();
                 writeln!(ui.out(), "{}  {logs} logs", operator.name)?;
             }
+            for replayer in &file.roots.replayers {
+                writeln!(ui.out(), "{}  replays", replayer.name)?;
+            }
         }
         Ok(ExitStatus::OK)
     }
@@ -230,12 +252,13 @@ impl Show {
         let mut shown = file.roots;
         if let Some(name) = &self.name {
             shown.operators.retain(|operator| operator.name == *name);
+            shown.replayers.retain(|replayer| replayer.name == *name);
             shown.logs.retain(|log| log.operator == *name);
             let logs = &shown.logs;
             let watched =
                 |group: &String| logs.iter().any(|log| log.witnesses.as_ref() == Some(group));
             shown.witness_groups.retain(|group| watched(&group.name));
-            if shown.operators.is_empty() {
+            if shown.is_empty() {
                 return Err(unknown_operator(name));
             }
         }
@@ -251,7 +274,7 @@ impl Show {
 impl Remove {
     fn run(self, ui: &mut Ui) -> CommandResult {
         let (removed, path) = roots::change_user_roots(|mine| {
-            let removed = mine.remove_operator(&self.name);
+            let removed = mine.remove_operator(&self.name) | mine.remove_replayer(&self.name);
             let logs = mine.logs.clone();
             mine.witness_groups.retain(|group| {
                 logs.iter()
@@ -380,7 +403,7 @@ fn conflict(error: RootsError, source: &str) -> CommandError {
     let command_error =
         CommandError::usage(format!("{source} does not fit your trust roots")).because(error);
     match duplicate {
-        Some("operator") => command_error
+        Some("operator" | "replayer") => command_error
             .hint("you believe another key of that name: give this operator another one with --name NAME")
             .hint("or, if the operator told you that its key changed: proofmark trust remove NAME, then add it again"),
         Some("log") => command_error.hint("the log stands among your roots with other witnesses: remove its operator first"),

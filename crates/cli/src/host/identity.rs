@@ -88,6 +88,7 @@ pub(super) fn own_roots(keys: &KeyStore) -> Roots {
                 LogKind::Registry,
             ),
         ],
+        replayers: Vec::new(),
         witness_groups: Vec::new(),
     }
 }

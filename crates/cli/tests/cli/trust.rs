@@ -28,6 +28,7 @@ fn roots(name: &str) -> (Roots, String) {
             kind: LogKind::Receipts,
             witnesses: None,
         }],
+        replayers: Vec::new(),
         witness_groups: Vec::new(),
     };
     (roots, operator.kid().to_string())
@@ -92,6 +93,32 @@ fn list_show_remove() {
     home.expect(0, &["trust", "remove", "lab"]);
     assert_eq!(stored(&home), other);
     home.expect(2, &["trust", "remove", "lab"]);
+}
+
+#[test]
+fn a_replayer_is_believed_for_replays_only() {
+    let home = Home::new();
+    let (auditor, fingerprint) = roots("audit-co");
+    home.write("auditor.toml", auditor.to_toml());
+    let ended = home.expect(
+        0,
+        &["trust", "add", "auditor.toml", "--yes", "--as-replayer"],
+    );
+    assert!(
+        ended.out.contains("the replays of audit-co"),
+        "{}",
+        ended.out
+    );
+    let mine = stored(&home);
+    assert_eq!(mine.replayers, auditor.operators);
+    assert!(mine.operators.is_empty() && mine.logs.is_empty());
+    let json = home
+        .expect(0, &["trust", "show", "audit-co", "--json"])
+        .json();
+    assert_eq!(json["replayers"][0]["fingerprint"], fingerprint.as_str());
+    assert!(home.expect(0, &["trust", "list"]).out.contains("replays"));
+    home.expect(0, &["trust", "remove", "audit-co"]);
+    assert!(stored(&home).is_empty());
 }
 
 #[test]

@@ -158,6 +158,7 @@ fn roots_of(keys: &KeyStore, receipts: &Log, registry: &Log) -> Roots {
             log(receipts, LogKind::Receipts),
             log(registry, LogKind::Registry),
         ],
+        replayers: Vec::new(),
         witness_groups: Vec::new(),
     };
     roots.check().unwrap();

@@ -48,6 +48,12 @@ pub(super) fn write_roots(out: &mut dyn Write, roots: &Roots) -> io::Result<()> 
             }
         }
     }
+    for replayer in &roots.replayers {
+        writeln!(out, "{STRONG}Replayer {}{STRONG:#}", replayer.name)?;
+        writeln!(out, "  key          {}", replayer.key)?;
+        let print = operator_fingerprint(replayer).unwrap_or_default();
+        writeln!(out, "  fingerprint  {}", group(&print))?;
+    }
     for witnesses in &roots.witness_groups {
         let (k, n, f) = (
             witnesses.k,
@@ -111,5 +117,12 @@ pub(super) fn describe(roots: &Roots) -> Value {
             "members": members.collect::<Vec<_>>(),
         })
     });
-    json!({ "operators": operators.collect::<Vec<_>>(), "witness_groups": groups.collect::<Vec<_>>() })
+    let replayers = roots.replayers.iter().map(|replayer| {
+        json!({
+            "name": replayer.name,
+            "key": replayer.key,
+            "fingerprint": operator_fingerprint(replayer),
+        })
+    });
+    json!({ "operators": operators.collect::<Vec<_>>(), "replayers": replayers.collect::<Vec<_>>(), "witness_groups": groups.collect::<Vec<_>>() })
 }

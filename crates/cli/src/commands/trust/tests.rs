@@ -25,6 +25,7 @@ fn offered(name: &str) -> Roots {
             kind: LogKind::Receipts,
             witnesses: None,
         }],
+        replayers: Vec::new(),
         witness_groups: Vec::new(),
     }
 }

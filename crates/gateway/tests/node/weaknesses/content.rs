@@ -171,6 +171,7 @@ async fn w13_forged_text_beside_a_genuine_digest_is_rejected() {
         let bytes = match values {
             DisclosedValues::Body(bytes) | DisclosedValues::Caller(bytes) => bytes,
             DisclosedValues::Choice { text, .. } => text,
+            DisclosedValues::Executed { .. } => panic!("nothing was executed"),
             DisclosedValues::Attachments(_) => panic!("there was no attachment"),
         };
         *bytes = String::from_utf8(bytes.clone())
