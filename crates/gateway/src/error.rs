@@ -73,7 +73,10 @@ pub enum GatewayError {
         /// What is expected.
         expected: &'static str,
     },
-    /// The body did not arrive: it stalled or its connection broke. The caller is at fault.
+    /// The body broke off, or is not framed as its head says. The caller is at fault.
+    #[error("The request body is incomplete or badly framed.")]
+    IncompleteBody,
+    /// The body stalled, or came too slowly. The caller is at fault.
     #[error("The request body did not arrive in time.")]
     RequestTimeout,
     /// The body is longer than the operator allows.
@@ -180,13 +183,14 @@ pub enum GatewayError {
 
 impl GatewayError {
     /// Every code that [`GatewayError::code`] returns, in the order of specs/03-http.md §5.
-    pub const CODES: [&'static str; 24] = [
+    pub const CODES: [&'static str; 25] = [
         "invalid_json",
         "duplicate_member",
         "missing_member",
         "invalid_type",
         "invalid_value",
         "invalid_header",
+        "incomplete_body",
         "request_timeout",
         "request_too_large",
         "model_not_found",
@@ -214,6 +218,7 @@ impl GatewayError {
             Self::Request(error) => request_code(error),
             Self::InvalidHeader { .. } => "invalid_header",
             Self::InvalidQuery { .. } => "invalid_value",
+            Self::IncompleteBody => "incomplete_body",
             Self::RequestTimeout => "request_timeout",
             Self::RequestTooLarge { .. } => "request_too_large",
             Self::ModelNotFound { .. } => "model_not_found",
@@ -242,6 +247,7 @@ impl GatewayError {
             Self::Request(_)
             | Self::InvalidHeader { .. }
             | Self::InvalidQuery { .. }
+            | Self::IncompleteBody
             | Self::UnknownPrevious => StatusCode::BAD_REQUEST,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

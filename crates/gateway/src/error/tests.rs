@@ -32,6 +32,7 @@ fn examples() -> Vec<GatewayError> {
             name: "x-proofmark-nonce".into(),
             expected: "base64url of 8 to 64 bytes",
         },
+        GatewayError::IncompleteBody,
         GatewayError::RequestTimeout,
         GatewayError::RequestTooLarge { limit_bytes: 9 },
         GatewayError::ModelNotFound { model: "m".into() },

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::memory::Memory;
 use crate::error::GatewayError;
@@ -21,9 +22,17 @@ pub(super) struct BodyBounds {
 /// Memory that a body of unknown length is given at a time.
 const STEP_BYTES: usize = 64 * 1024;
 
+/// Most bytes of a refused body that are taken, and the longest time for that.
+const DRAIN_BYTES: usize = 64 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// Slowest body, in bytes per second: who sends less on average, after the first pause that is allowed, holds places
+/// and memory that others need.
+const MIN_BYTES_PER_SECOND: u64 = 16 * 1024;
+
 /// Reads a body whole. Memory is set aside before it is taken.
 pub(super) async fn read(
-    mut incoming: Incoming,
+    incoming: &mut Incoming,
     bounds: BodyBounds,
     memory: &mut Memory,
 ) -> Result<Bytes, GatewayError> {
@@ -40,7 +49,8 @@ pub(super) async fn read(
         })
         .transpose()?;
     memory.reserve(declared.unwrap_or(0)).await?;
-    let Some(first) = next(&mut incoming, bounds).await? else {
+    let started = Instant::now();
+    let Some(first) = next(incoming, bounds, started, 0).await? else {
         return Ok(Bytes::new());
     };
     if declared == Some(first.len()) {
@@ -58,20 +68,48 @@ pub(super) async fn read(
             memory.grow_to(length.next_multiple_of(STEP_BYTES))?;
         }
         whole.extend_from_slice(&data);
-        piece = next(&mut incoming, bounds).await?;
+        piece = next(incoming, bounds, started, length).await?;
     }
     Ok(Bytes::from(whole))
 }
 
-/// The next piece of data.
-async fn next(incoming: &mut Incoming, bounds: BodyBounds) -> Result<Option<Bytes>, GatewayError> {
+/// Takes what is left of the body of a request that is refused, within bounds, and keeps none of it: whoever is
+/// still sending when the connection is closed gets a reset in place of the answer.
+pub(super) async fn drain(headers: &HeaderMap, mut incoming: Incoming) {
+    if headers.contains_key(header::EXPECT) {
+        // It waits to be told to send, and will not be.
+        return;
+    }
+    let mut left = DRAIN_BYTES;
+    let all = async {
+        while let Some(Ok(frame)) = incoming.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Late or whole, the answer comes next.
+    let _ = timeout(DRAIN_TIME, all).await;
+}
+
+/// The next piece of data; `received` bytes came since `started`.
+async fn next(
+    incoming: &mut Incoming,
+    bounds: BodyBounds,
+    started: Instant,
+    received: usize,
+) -> Result<Option<Bytes>, GatewayError> {
+    let earned_ms = (received as u64).saturating_mul(1_000) / MIN_BYTES_PER_SECOND;
+    let latest = started + bounds.idle_timeout + Duration::from_millis(earned_ms);
     loop {
-        let frame = timeout(bounds.idle_timeout, incoming.frame())
+        let patience = latest.min(Instant::now() + bounds.idle_timeout);
+        let frame = timeout_at(patience, incoming.frame())
             .await
             .map_err(|_| GatewayError::RequestTimeout)?;
         match frame {
             None => return Ok(None),
-            Some(Err(_)) => return Err(GatewayError::RequestTimeout),
+            Some(Err(_)) => return Err(GatewayError::IncompleteBody),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));

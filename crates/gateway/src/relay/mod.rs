@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request};
 use hyper::body::Incoming;
 use proofmark_openai::{Assembler, Fields, JsonKind, OpenAiError, Operation, RawJson};
 use proofmark_receipt::{Outcome, ReceiptId, ReceiptSecret, Salts, Status, StreamChain, Timing};
@@ -135,10 +135,14 @@ impl<I: Issuer> Relay<I> {
         operation: Operation,
         request: Request<Incoming>,
     ) -> Response {
-        match self.relay(operation, request).await {
+        let (head, mut body) = request.into_parts();
+        match self.relay(operation, &head, &mut body).await {
             Ok(response) => response,
             // Refused before it was forwarded: no receipt.
-            Err(error) => self.refuse(error),
+            Err(error) => {
+                body::drain(&head.headers, body).await;
+                self.refuse(error)
+            }
         }
     }
 
@@ -156,11 +160,11 @@ impl<I: Issuer> Relay<I> {
     async fn relay(
         &self,
         operation: Operation,
-        request: Request<Incoming>,
+        head: &request::Parts,
+        incoming: &mut Incoming,
     ) -> Result<Response, GatewayError> {
         let started = Instant::now();
         let received_ms = self.clock.unix_ms();
-        let (head, incoming) = request.into_parts();
         let admitted = self.access.admit(&head.headers, received_ms)?;
         let place = self.access.capacity().request().await?;
         let mut wishes = Wishes::parse(&head.headers)?;

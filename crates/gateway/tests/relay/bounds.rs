@@ -274,6 +274,76 @@ async fn a_body_that_stalls_is_given_up() {
     house.assert_no_receipt();
 }
 
+/// Who is still sending when the answer is known gets the answer, not a reset.
+#[tokio::test]
+async fn whoever_is_refused_with_a_long_body_hears_it() {
+    let mut house = house_with(|config| config.limits.max_body_bytes = 64 << 20).await;
+    house
+        .issuer
+        .closed
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20000000\r\n\r\n";
+    for _ in 0..8 {
+        let mut socket = TcpStream::connect(house.address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&vec![b' '; 20_000_000]).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    }
+    house.assert_no_receipt();
+}
+
+/// A byte now and then keeps no place and no memory.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_given_up() {
+    let mut house = house_with(|config| config.server.body_idle_timeout_ms = 2_000).await;
+    let mut slow = TcpStream::connect(house.address).await.unwrap();
+    slow.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n").await.unwrap();
+    let (mut from, mut to) = slow.into_split();
+    let drips = tokio::spawn(async move {
+        let mut count = 0_u32;
+        while to.write_all(b" ").await.is_ok() {
+            count += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(1_000)).await;
+        }
+        count
+    });
+    let mut answer = String::new();
+    from.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    drop(from);
+    drips.abort();
+    house.assert_no_receipt();
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_or_is_badly_framed_is_400() {
+    let mut house = house_with(|_| {}).await;
+    for body in [
+        "content-length: 100\r\n\r\n{\"model\"",
+        "transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        "transfer-encoding: chunked\r\n\r\n2\r\n{}3\r\n",
+    ] {
+        let mut socket = TcpStream::connect(house.address).await.unwrap();
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n";
+        socket
+            .write_all(format!("{head}{body}").as_bytes())
+            .await
+            .unwrap();
+        if body.starts_with("content-length") {
+            socket.shutdown().await.unwrap();
+        }
+        let mut answer = String::new();
+        // Whoever broke off may get nothing at all; an answer is an honest one.
+        let _ = socket.read_to_string(&mut answer).await;
+        let told = answer.starts_with("HTTP/1.1 400 ") && answer.contains("incomplete_body");
+        assert!(told, "{body}: {answer}");
+    }
+    assert_eq!(house.mock.counters().requests, 0);
+    house.assert_no_receipt();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_streams_at_once() {
     let mut house = house_with(|config| config.limits.max_streams = 1000).await;
