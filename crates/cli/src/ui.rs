@@ -7,6 +7,8 @@ use anstream::stream::{AsLockedWrite, RawStream};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use proofmark_verify::printable;
+
 use crate::error::CommandError;
 
 /// For what holds.
@@ -113,9 +115,11 @@ impl Ui {
     }
 
     fn error_text(&mut self, error: &CommandError) -> io::Result<()> {
-        writeln!(self.err, "{BAD}error:{BAD:#} {error}")?;
+        // Errors quote files and servers of strangers.
+        let shown = printable(&error.to_string());
+        writeln!(self.err, "{BAD}error:{BAD:#} {shown}")?;
         for reason in error.reasons() {
-            let mut lines = reason.lines();
+            let mut lines = reason.lines().map(printable);
             writeln!(
                 self.err,
                 "  why:        {}",

@@ -40,6 +40,7 @@ mod check;
 mod report;
 mod requirement;
 mod roots;
+mod text;
 mod time;
 mod verify;
 
@@ -50,5 +51,6 @@ pub use roots::{
     LogKind, LogRoot, OperatorRoot, Roots, RootsError, WitnessGroup, WitnessMember,
     format_operator_key, parse_operator_key,
 };
+pub use text::printable;
 pub use time::format_utc;
 pub use verify::{Presented, verify};

@@ -7,8 +7,12 @@ use proofmark_receipt::{KeyId, PublicKey, Suite};
 use proofmark_tlog::{KeyType, VerifierKey};
 use serde::{Deserialize, Serialize};
 
+use crate::text::is_plain;
+
 /// Prefix of an operator key's text form.
 const ED25519_PREFIX: &str = "ed25519:";
+/// Longest name of an operator, log, group or witness, and longest verifier key, in bytes.
+const MAX_NAME_BYTES: usize = 256;
 
 /// The parties that a verifier believes, as in `roots.toml`.
 ///
@@ -141,6 +145,12 @@ pub enum RootsError {
         vkey: String,
         /// Which type was expected.
         expected: &'static str,
+    },
+    /// A name that is empty, long, or does not show as what it is.
+    #[error("{name:?} is no name; expected 1 to 256 bytes without control characters")]
+    Name {
+        /// What stands there.
+        name: String,
     },
     /// Two entries of one name or key.
     #[error("{what} {name:?} is there twice")]
@@ -322,6 +332,7 @@ impl Roots {
             let mut members = BTreeSet::new();
             for member in &group.members {
                 unique(&mut members, "witness", &member.vkey)?;
+                check_name(&member.operator)?;
                 check_vkey(
                     &member.vkey,
                     KeyType::CosignatureV1,
@@ -373,6 +384,7 @@ fn unique<'n>(
     what: &'static str,
     name: &'n str,
 ) -> Result<(), RootsError> {
+    check_name(name)?;
     if seen.insert(name) {
         Ok(())
     } else {
@@ -380,6 +392,15 @@ fn unique<'n>(
             what,
             name: name.into(),
         })
+    }
+}
+
+/// Names and keys are shown to people who decide by them whom to believe.
+fn check_name(name: &str) -> Result<(), RootsError> {
+    if (1..=MAX_NAME_BYTES).contains(&name.len()) && is_plain(name) {
+        Ok(())
+    } else {
+        Err(RootsError::Name { name: name.into() })
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use clap::Args;
 use proofmark_receipt::{BUNDLE_MAX_BYTES, ReceiptSecret, Snapshot};
-use proofmark_verify::{Presented, Report, Requirement, Row, State, Verdict, format_utc, verify};
+use proofmark_verify::{
+    Presented, Report, Requirement, Row, State, Verdict, format_utc, printable, verify,
+};
 
 use crate::ambient::now_s;
 use crate::error::{CommandError, CommandResult, ExitStatus};
@@ -267,13 +269,6 @@ fn write_list(out: &mut dyn Write, title: &str, items: &[String]) -> io::Result<
     }
     let items: Vec<String> = items.iter().map(|item| printable(item)).collect();
     writeln!(out, "{STRONG}{title}:{STRONG:#} {}.", items.join("; "))
-}
-
-/// A stranger's text without what could move the cursor or change colors.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

@@ -37,6 +37,31 @@ fn what_is_wrong_with_a_file_is_said() {
         matches!(error, RootsError::Vkey { .. }),
         "a log's key is no witness's: {error}"
     );
+    // At the prompt where fingerprints are compared, a name must not be able to write over them.
+    for name in [
+        "",
+        "lab\u{1b}[1A",
+        "lab\nlab",
+        "lab\u{202e}",
+        &"x".repeat(257),
+    ] {
+        let rename = |roots: &mut Roots| {
+            roots
+                .logs
+                .iter_mut()
+                .for_each(|log| log.operator = name.into());
+            roots.operators[0].name = name.into();
+        };
+        assert!(
+            matches!(broken(&rename), RootsError::Name { .. }),
+            "{name:?}"
+        );
+        let witness = |roots: &mut Roots| roots.witness_groups[0].members[0].operator = name.into();
+        assert!(
+            matches!(broken(&witness), RootsError::Name { .. }),
+            "{name:?}"
+        );
+    }
     let error = broken(&|roots| roots.operators.push(roots.operators[0].clone()));
     assert!(
         matches!(

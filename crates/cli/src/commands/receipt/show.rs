@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use proofmark_receipt::{BUNDLE_MAX_BYTES, Bundle, SignedReceipt, to_json};
+use proofmark_verify::printable;
 use serde_json::Value;
 
 use crate::error::{CommandError, CommandResult, ExitStatus};
@@ -128,10 +129,7 @@ fn write_value(out: &mut dyn Write, value: &Value, indent: usize) -> io::Result<
 /// Text of strangers, without what could move the cursor.
 fn scalar(value: &Value) -> String {
     match value {
-        Value::String(text) => text
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect(),
+        Value::String(text) => printable(text),
         other => other.to_string(),
     }
 }
