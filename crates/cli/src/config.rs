@@ -41,6 +41,7 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// An OpenAI-compatible server to relay to, such as mine=https://api.openai.com/v1; may be repeated.
+    /// Its key, if it wants one, is read from the environment variable MINE_API_KEY.
     #[arg(long, value_name = "NAME=BASE_URL", value_parser = parse_upstream)]
     upstream: Vec<(String, String)>,
 }
@@ -125,7 +126,7 @@ impl ConfigArgs {
                 origins.insert(setting.key.to_owned(), Origin::Environment(variable));
             }
         }
-        self.apply_flags(&mut table, &mut origins)?;
+        self.apply_flags(&mut table, &mut origins, &environment)?;
         let config = Config::deserialize(Value::Table(table))
             .map_err(|error| refused(file.as_deref(), &error.to_string()))?;
         config
@@ -143,6 +144,7 @@ impl ConfigArgs {
         &self,
         table: &mut Table,
         origins: &mut BTreeMap<String, Origin>,
+        environment: &BTreeMap<String, String>,
     ) -> Result<(), CommandError> {
         let mut set = |key: &str, value: String, flag| {
             insert(table, key, Value::String(value));
@@ -158,15 +160,30 @@ impl ConfigArgs {
             set("data", text.to_owned(), "--data");
         }
         for (name, base_url) in &self.upstream {
-            set_upstream(table, name, base_url)?;
+            set_upstream(table, name, base_url, environment)?;
             origins.insert(format!("upstream.{name}"), Origin::Flag("--upstream"));
         }
         Ok(())
     }
 }
 
-/// An upstream of the file keeps its settings and gets the flag's URL; another name is one more upstream.
-fn set_upstream(table: &mut Table, name: &str, base_url: &str) -> Result<(), CommandError> {
+/// The environment variable with the key of an upstream that is named by a flag: `MINE_API_KEY` for `mine`.
+pub(crate) fn key_variable(name: &str) -> String {
+    let upper = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => c.to_ascii_uppercase(),
+        _ => '_',
+    };
+    name.chars().map(upper).chain("_API_KEY".chars()).collect()
+}
+
+/// An upstream of the file keeps its settings and gets the flag's URL; another name is one more upstream, with a key
+/// from the environment if there is one.
+fn set_upstream(
+    table: &mut Table,
+    name: &str,
+    base_url: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<(), CommandError> {
     let not_a_list =
         || CommandError::usage("`upstream` in the configuration is not a list: write [[upstream]]");
     let list = table
@@ -178,10 +195,17 @@ fn set_upstream(table: &mut Table, name: &str, base_url: &str) -> Result<(), Com
         Some(upstream) => {
             upstream.insert("base_url".into(), Value::String(base_url.into()));
         }
-        None => list.push(Value::Table(Table::from_iter([
-            ("name".to_owned(), Value::String(name.into())),
-            ("base_url".to_owned(), Value::String(base_url.into())),
-        ]))),
+        None => {
+            let mut upstream = Table::from_iter([
+                ("name".to_owned(), Value::String(name.into())),
+                ("base_url".to_owned(), Value::String(base_url.into())),
+            ]);
+            let variable = key_variable(name);
+            if environment.contains_key(&variable) {
+                upstream.insert("api_key_env".into(), Value::String(variable));
+            }
+            list.push(Value::Table(upstream));
+        }
     }
     Ok(())
 }

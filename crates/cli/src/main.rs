@@ -21,6 +21,7 @@ mod files;
 mod host;
 mod log_files;
 mod node;
+mod open_files;
 mod remote;
 mod roots;
 mod routes;

@@ -20,11 +20,11 @@ use crate::ambient::now_s;
 use crate::commands::key::api::access_error;
 use crate::config::{ConfigArgs, Loaded};
 use crate::error::{CommandError, CommandResult, ExitStatus};
-use crate::files;
 use crate::host::{Host, Refresher, log_error, publish};
 use crate::roots::NODE_ROOTS_FILE;
 use crate::signals::Stop;
 use crate::ui::Ui;
+use crate::{files, open_files};
 
 /// Arguments of `proofmark serve`.
 #[derive(Debug, Args)]
@@ -71,6 +71,12 @@ fn check_servable(config: &Config) -> Result<(), CommandError> {
 async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
     let config = &loaded.config;
     let stop = Stop::listen()?;
+    let (files, wanted) = (open_files::raise_limit(), open_files::wanted(config));
+    if files < wanted {
+        ui.warn(&format!(
+            "{files} open files are allowed, {wanted} may be needed at the limits of the configuration: raise it with ulimit -Hn"
+        ));
+    }
     let mut host = Host::open(config)?;
     let refreshed = host.keys.refresh(&host.facts, now_s())?;
     if let Some(due) = refreshed.due {

@@ -212,3 +212,34 @@ fn shown_values_are_those_of_the_file() {
     }
     assert_eq!(Config::deserialize(Value::Table(table)).unwrap(), default);
 }
+
+#[test]
+fn an_upstream_of_a_flag_has_its_key_in_the_environment() {
+    let args = ConfigArgs {
+        upstream: vec![
+            ("mine".into(), "https://a.example/v1".into()),
+            ("my-lab.2".into(), "https://b.example/v1".into()),
+            ("bare".into(), "https://c.example/v1".into()),
+        ],
+        ..ConfigArgs::default()
+    };
+    let environment = [
+        ("MINE_API_KEY", "sk-1"),
+        ("MY_LAB_2_API_KEY", "sk-2"),
+        ("OTHER_API_KEY", "sk-3"),
+    ];
+    let loaded = load(&args, &environment).unwrap();
+    let keys: Vec<_> = loaded
+        .config
+        .upstream
+        .iter()
+        .map(|upstream| upstream.api_key_env.as_deref())
+        .collect();
+    assert_eq!(keys, [Some("MINE_API_KEY"), Some("MY_LAB_2_API_KEY"), None]);
+    // The file's word stands.
+    let (_dir, mut args) =
+        file("[[upstream]]\nname = \"mine\"\nbase_url = \"https://a.example/v1\"");
+    args.upstream = vec![("mine".into(), "https://b.example/v1".into())];
+    let loaded = load(&args, &environment).unwrap();
+    assert_eq!(loaded.config.upstream[0].api_key_env, None);
+}

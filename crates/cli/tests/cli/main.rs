@@ -11,6 +11,7 @@ mod crash;
 mod end_to_end;
 mod help;
 mod keys;
+mod load;
 mod log;
 mod proxy;
 mod support;

@@ -187,6 +187,15 @@ impl Server {
         self.banner.clone()
     }
 
+    /// Most memory that it took so far, KiB, where the system says.
+    pub(crate) fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -324,6 +333,13 @@ impl World {
     pub(crate) fn ask(&self, url: &str, body: &str, headers: &[(&str, &str)]) -> Got {
         self.send(url, Method::POST, "/v1/chat/completions", body, headers)
     }
+}
+
+/// As many open files as this process may have.
+pub(crate) fn raise_open_files() {
+    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
 }
 
 /// Tries until it holds; a bound on time, not on the number of tries.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use proofmark_verify::format_utc;
 
-use crate::config::Loaded;
+use crate::config::{Loaded, key_variable};
 use crate::host::Host;
 use crate::roots::{NODE_ROOTS_FILE, group, vkey_fingerprint};
 use crate::ui::{FAINT, STRONG, UNKNOWN};
@@ -26,9 +26,17 @@ pub(super) fn write(
     )?;
     writeln!(out, "  listens       http://{address}/v1")?;
     for upstream in &config.upstream {
+        let key = match (&upstream.api_key_env, &upstream.api_key_file) {
+            (Some(variable), _) => format!("key from ${variable}"),
+            (None, Some(file)) => format!("key from {}", file.display()),
+            (None, None) => format!(
+                "without a key; set {} if it wants one",
+                key_variable(&upstream.name)
+            ),
+        };
         writeln!(
             out,
-            "  upstream      {}  {}",
+            "  upstream      {}  {}  {FAINT}{key}{FAINT:#}",
             upstream.name, upstream.base_url
         )?;
     }
