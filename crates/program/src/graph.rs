@@ -49,6 +49,26 @@ pub struct NodeType {
 }
 
 impl NodeType {
+    /// A type of one row.
+    pub fn fixed(shape: &[u32], lo: i32, hi: i32) -> Self {
+        Self {
+            by_position: false,
+            shape: shape.to_vec(),
+            lo,
+            hi,
+        }
+    }
+
+    /// A type with one row for each position.
+    pub fn by_position(shape: &[u32], lo: i32, hi: i32) -> Self {
+        Self {
+            by_position: true,
+            shape: shape.to_vec(),
+            lo,
+            hi,
+        }
+    }
+
     /// Elements of one row (the whole tensor, if it is not by position).
     pub fn elements(&self) -> u64 {
         self.shape
@@ -62,7 +82,7 @@ impl NodeType {
     }
 }
 
-/// The window of a convolution or pooling (§3.5).
+/// The window of a convolution or pooling (§3.5); a pooling's dilations are 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window2d {
     /// Rows and columns of the kernel.
@@ -259,6 +279,11 @@ pub enum Operator {
         /// s.
         shift: u8,
     },
+    /// A constant as a tensor that is not by position.
+    Constant {
+        /// I8, I16 or I32, of the shape of the result.
+        value: ConstantId,
+    },
 }
 
 impl Operator {
@@ -294,7 +319,59 @@ impl Operator {
             Self::ArgMax => 26,
             Self::Trees(_) => 27,
             Self::ChannelScale { .. } => 28,
+            Self::Constant { .. } => 29,
         }
+    }
+
+    /// The constants, in the order of the table of §3.
+    pub fn constants(&self) -> Vec<ConstantId> {
+        let mut found = Vec::new();
+        let _ = self.clone().map_constants(|id| {
+            found.push(id);
+            id
+        });
+        found
+    }
+
+    /// The same operator over other constants: `map` is called for each, in the order of the table of §3.
+    #[must_use]
+    pub fn map_constants(mut self, mut map: impl FnMut(ConstantId) -> ConstantId) -> Self {
+        match &mut self {
+            Self::Embed {
+                table, multipliers, ..
+            } => {
+                *table = map(*table);
+                *multipliers = map(*multipliers);
+            }
+            Self::Linear { weight, bias } | Self::Conv { weight, bias, .. } => {
+                *weight = map(*weight);
+                *bias = bias.map(map);
+            }
+            Self::Requantize { multipliers, .. } | Self::ChannelScale { multipliers, .. } => {
+                *multipliers = map(*multipliers);
+            }
+            Self::Table { table: one } | Self::Constant { value: one } => *one = map(*one),
+            Self::Rope { cosines, sines } => {
+                *cosines = map(*cosines);
+                *sines = map(*sines);
+            }
+            Self::Trees(trees) => {
+                for id in [
+                    &mut trees.roots,
+                    &mut trees.feature,
+                    &mut trees.threshold,
+                    &mut trees.left,
+                    &mut trees.right,
+                    &mut trees.leaf,
+                    &mut trees.values,
+                    &mut trees.base,
+                ] {
+                    *id = map(*id);
+                }
+            }
+            _ => {}
+        }
+        self
     }
 }
 
