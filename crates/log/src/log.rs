@@ -96,7 +96,7 @@ impl Log {
             },
             lookup => {
                 let room = self.make_room(&record).await?;
-                core.enqueue(&record, room, lookup)?
+                core.enqueue(&record, room, lookup, durability)?
             }
         };
         if durability == Durability::Durable {

@@ -3,6 +3,7 @@
 mod flush;
 mod integrator;
 pub(crate) mod open;
+mod pace;
 mod publish;
 mod queries;
 mod queue;

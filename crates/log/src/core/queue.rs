@@ -13,7 +13,7 @@ use crate::{
     core::Core,
     error::LogError,
     journal::{Outgoing, RecordImage},
-    record::{Appended, Record, RecordKey},
+    record::{Appended, Durability, Record, RecordKey},
 };
 
 /// Whether the log takes records.
@@ -70,6 +70,10 @@ pub(crate) struct Queue {
     pub(crate) rotate_before_ms: Option<u64>,
     /// Number of times that this was asked for.
     pub(crate) rotations: u64,
+    /// Somebody waits for one of the staged records.
+    pub(crate) urgent: bool,
+    /// The writer sleeps until it is told of a record.
+    pub(crate) writer_sleeps: bool,
     /// Make the tiles durable as soon as possible.
     pub(crate) flush_wanted: bool,
     pub(crate) staged: VecDeque<Staged>,
@@ -97,6 +101,8 @@ impl Queue {
             writer_done: false,
             rotate_before_ms: None,
             rotations: 0,
+            urgent: false,
+            writer_sleeps: false,
             flush_wanted: false,
             staged: VecDeque::new(),
             pending: VecDeque::new(),
@@ -145,6 +151,13 @@ impl Queue {
         }
     }
 
+    /// Whether the writer has to be told of the record that was pushed last. Telling it costs a system call.
+    fn wakes_writer(&mut self, durability: Durability) -> bool {
+        let hurries =
+            durability == Durability::Durable && !std::mem::replace(&mut self.urgent, true);
+        std::mem::take(&mut self.writer_sleeps) || hurries
+    }
+
     /// Removes the first `count` pending records: they are integrated, and their keys in the state.
     pub(crate) fn integrated(&mut self, count: usize) {
         for pending in self.pending.drain(..count) {
@@ -184,12 +197,14 @@ impl Core {
         Ok(stored.map_or(Lookup::New { epoch }, |entry| Lookup::Known(entry.index)))
     }
 
-    /// Gives a record its index and queues it for the writer. `lookup` is the answer for its key.
+    /// Gives a record its index and queues it for the writer. `lookup` is the answer for its key; `durability` is what the caller
+    /// will wait for.
     pub(crate) fn enqueue(
         &self,
         record: &Record,
         room: Room,
         mut lookup: Lookup,
+        durability: Durability,
     ) -> Result<Appended, LogError> {
         let image = RecordImage::encode(record);
         let pending = Pending {
@@ -224,8 +239,11 @@ impl Core {
             // Between look-up and now the key may have moved from the queue into the state.
             if queue.epoch == epoch || record.key.is_none() {
                 let appended = queue.push(image, pending, now_ms);
+                let wakes = queue.wakes_writer(durability);
                 drop(queue);
-                self.to_write.notify_one();
+                if wakes {
+                    self.to_write.notify_one();
+                }
                 return Ok(appended);
             }
             drop(queue);

@@ -23,7 +23,7 @@ use crate::{
     disk::{Disk, sim::SimDisk},
     error::LogError,
     journal,
-    record::{Appended, Record},
+    record::{Appended, Durability, Record},
 };
 
 /// A clock that is set by hand.
@@ -117,7 +117,7 @@ impl Rig {
                 .try_acquire_owned()
                 .unwrap(),
         };
-        self.core.enqueue(record, room, lookup)
+        self.core.enqueue(record, room, lookup, Durability::Durable)
     }
 
     pub(crate) fn publish(&mut self) -> Result<(), LogError> {

@@ -1,12 +1,12 @@
 //! The writer's step: what is in the queue becomes one group of the journal.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Instant,
 };
 
 use crate::{
-    core::{Core, Phase, queue::Staged},
+    core::{Core, Phase, pace::Pace, queue::Staged},
     error::LogError,
     journal::{JournalWriter, Outgoing},
 };
@@ -30,25 +30,39 @@ pub(crate) enum Written {
 pub(crate) struct Writer {
     core: Arc<Core>,
     journal: JournalWriter,
+    pace: Pace,
 }
 
 impl Writer {
     pub(crate) fn new(core: Arc<Core>, journal: JournalWriter) -> Self {
-        Self { core, journal }
+        Self {
+            core,
+            journal,
+            pace: Pace::default(),
+        }
     }
 
-    /// Waits until there is something to write.
+    /// Waits until there is something to write, and until it is time for the next group.
     pub(crate) fn wait(&self) {
         let mut queue = self.core.queue();
-        while queue.staged.is_empty()
-            && queue.rotate_before_ms.is_none()
-            && matches!(queue.phase, Phase::Open)
-        {
-            queue = self
-                .core
-                .to_write
-                .wait(queue)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        while queue.rotate_before_ms.is_none() && matches!(queue.phase, Phase::Open) {
+            let pause = match (queue.staged.is_empty(), self.pace.due(queue.urgent)) {
+                (true, _) => None,
+                (false, Some(due)) => Some(due.saturating_duration_since(Instant::now())),
+                (false, None) => return,
+            };
+            queue = match pause {
+                Some(pause) if pause.is_zero() => return,
+                Some(pause) => {
+                    let woken = self.core.to_write.wait_timeout(queue, pause);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    queue.writer_sleeps = true;
+                    let woken = self.core.to_write.wait(queue);
+                    woken.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
         }
     }
 
@@ -60,6 +74,7 @@ impl Writer {
                 return Ok(Written::Done);
             }
             let group = take_group(&mut queue.staged);
+            queue.urgent &= !queue.staged.is_empty();
             if group.is_empty() && matches!(queue.phase, Phase::Closing) {
                 queue.writer_done = true;
                 drop(queue);
@@ -102,6 +117,7 @@ impl Writer {
             .map(|staged| (staged.outgoing, staged.room))
             .unzip();
         let started = Instant::now();
+        self.pace.started(started, records.len());
         let offsets = self.journal.append(&mut records, now_ms)?;
         let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.core.last_sync_us.store(elapsed_us, Ordering::Relaxed);

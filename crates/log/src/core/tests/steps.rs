@@ -7,7 +7,7 @@ use proofmark_tlog::{Promise, open_promise};
 use super::*;
 use crate::{
     disk::{Disk, sim::Fault},
-    record::RecordKey,
+    record::{Durability, RecordKey},
     scan::{Direction, Scan},
 };
 
@@ -63,7 +63,10 @@ fn a_key_that_moves_while_it_is_looked_up_gets_no_second_leaf() {
             .try_acquire_owned()
             .unwrap(),
     };
-    let appended = rig.core.enqueue(&record(1), room, stale).unwrap();
+    let appended = rig
+        .core
+        .enqueue(&record(1), room, stale, Durability::Durable)
+        .unwrap();
     assert_eq!(
         appended,
         Appended {
