@@ -37,6 +37,18 @@ impl Encoder {
         Self::default()
     }
 
+    /// An empty writer with room for `bytes` before it has to grow.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            out: Vec::with_capacity(bytes),
+        }
+    }
+
+    /// The bytes written so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.out
+    }
+
     /// The bytes written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out

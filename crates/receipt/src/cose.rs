@@ -52,7 +52,7 @@ pub(crate) struct Sign1 {
 }
 
 fn protected_header(typ: Typ, kid: &KeyId) -> Vec<u8> {
-    let mut e = Encoder::new();
+    let mut e = Encoder::with_capacity(128);
     let receipt = typ == Typ::Receipt;
     e.map(if receipt { 4 } else { 3 })
         .int(HEADER_ALG)
@@ -67,9 +67,14 @@ fn protected_header(typ: Typ, kid: &KeyId) -> Vec<u8> {
     e.into_bytes()
 }
 
+/// Room for protected header and payload with what stands around them, a signature included.
+fn overhead(protected: usize, payload: usize) -> usize {
+    protected.saturating_add(payload).saturating_add(128)
+}
+
 /// RFC 9052 §4.4: `["Signature1", protected, external_aad, payload]`.
 fn sig_structure(protected: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut e = Encoder::new();
+    let mut e = Encoder::with_capacity(overhead(protected.len(), payload.len()));
     e.array(4)
         .text("Signature1")
         .bytes(protected)
@@ -79,7 +84,7 @@ fn sig_structure(protected: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 fn envelope(protected: &[u8], payload: &[u8], signature: &[u8]) -> Vec<u8> {
-    let mut e = Encoder::new();
+    let mut e = Encoder::with_capacity(overhead(protected.len(), payload.len()));
     e.tag(SIGN1_TAG)
         .array(4)
         .bytes(protected)
@@ -89,11 +94,18 @@ fn envelope(protected: &[u8], payload: &[u8], signature: &[u8]) -> Vec<u8> {
     e.into_bytes()
 }
 
-/// Signs `payload` as a `typ`; returns the tagged COSE_Sign1.
-pub(crate) fn sign(typ: Typ, key: &SigningKey, payload: &[u8]) -> Vec<u8> {
+/// Signs `payload` as a `typ`; returns the tagged COSE_Sign1, and what [`decode`] would make of it.
+pub(crate) fn sign(typ: Typ, key: &SigningKey, payload: Vec<u8>) -> (Vec<u8>, Sign1) {
     let protected = protected_header(typ, &key.kid());
-    let signature = key.sign(&sig_structure(&protected, payload));
-    envelope(&protected, payload, &signature)
+    let signature = key.sign(&sig_structure(&protected, &payload));
+    let bytes = envelope(&protected, &payload, &signature);
+    let sign1 = Sign1 {
+        kid: key.kid(),
+        protected,
+        payload,
+        signature: signature.to_vec(),
+    };
+    (bytes, sign1)
 }
 
 fn decode_protected(bytes: &[u8], typ: Typ) -> Result<KeyId, ReceiptError> {

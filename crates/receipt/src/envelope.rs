@@ -63,9 +63,8 @@ impl SignedReceipt {
                 what: "an unknown claim at a position that is known",
             });
         }
-        let bytes = cose::sign(Typ::Receipt, key, &payload);
+        let (bytes, sign1) = cose::sign(Typ::Receipt, key, payload);
         check_size(&bytes)?;
-        let sign1 = cose::decode(&bytes, Typ::Receipt)?;
         Ok(Self {
             bytes,
             sign1,

@@ -205,7 +205,7 @@ pub struct SignedReplay {
 impl SignedReplay {
     /// Signs `verdict` with a node key.
     pub fn sign(verdict: &ReplayVerdict, node: &SigningKey) -> Result<Self, ReceiptError> {
-        Self::decode(&cose::sign(Typ::Replay, node, &verdict.encode()))
+        Self::decode(&cose::sign(Typ::Replay, node, verdict.encode()).0)
     }
 
     /// Decodes it; the signature is **not** verified.

@@ -307,7 +307,7 @@ macro_rules! signed_statement {
         impl $name {
             /// Signs `statement` with the operator key.
             pub fn sign(statement: $statement, operator: &SigningKey) -> Result<Self, ReceiptError> {
-                Self::decode(&cose::sign($typ, operator, &statement.encode()))
+                Self::decode(&cose::sign($typ, operator, statement.encode()).0)
             }
 
             /// Decodes it; the signature is **not** verified.

@@ -18,31 +18,49 @@ fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     sha256(&[&[1], left, right])
 }
 
-/// All levels of the tree, leaves first.
-fn levels<'a>(values: impl Iterator<Item = (u8, &'a [u8])>) -> Vec<Vec<[u8; 32]>> {
-    let mut leaves = alloc::vec![[0_u8; 32]; LEAVES];
+fn leaves<'a>(values: impl Iterator<Item = (u8, &'a [u8])>) -> [[u8; 32]; LEAVES] {
+    let mut leaves = [[0_u8; 32]; LEAVES];
     for (position, value) in values {
         if let Some(slot) = leaves.get_mut(usize::from(position)) {
             *slot = leaf(position, value);
         }
     }
-    let mut empty = [0_u8; 32];
-    let mut levels = alloc::vec![leaves];
-    for _ in 0..LEVELS {
-        let next_empty = node(&empty, &empty);
-        let below = levels.last().map(Vec::as_slice).unwrap_or_default();
-        let above = below
-            .chunks_exact(2)
-            .map(|pair| match pair {
-                [l, r] if *l == empty && *r == empty => next_empty,
-                [l, r] => node(l, r),
-                _ => next_empty,
-            })
-            .collect();
-        levels.push(above);
-        empty = next_empty;
+    leaves
+}
+
+/// Writes the level above `level` over its left half; `empty` is the root of a subtree without claims. Returns that root of the
+/// level above.
+fn ascend(level: &mut [[u8; 32]], empty: &[u8; 32]) -> [u8; 32] {
+    let above = node(empty, empty);
+    for at in 0..level.len() / 2 {
+        let left = at.saturating_mul(2);
+        let hash = match level.get(left..left.saturating_add(2)) {
+            Some([l, r]) if l != empty || r != empty => node(l, r),
+            _ => above,
+        };
+        if let Some(slot) = level.get_mut(at) {
+            *slot = hash;
+        }
     }
-    levels
+    above
+}
+
+/// Climbs from the leaves to the root, which is returned; `visit` sees each level on the way.
+fn climb<'a>(
+    values: impl Iterator<Item = (u8, &'a [u8])>,
+    mut visit: impl FnMut(&[[u8; 32]]),
+) -> [u8; 32] {
+    let mut hashes = leaves(values);
+    let mut level = hashes.as_mut_slice();
+    let mut empty = [0_u8; 32];
+    for _ in 0..LEVELS {
+        visit(level);
+        empty = ascend(level, &empty);
+        let width = level.len() / 2;
+        level = level.get_mut(..width).unwrap_or_default();
+    }
+    let [root, ..] = hashes;
+    root
 }
 
 impl Claims {
@@ -52,26 +70,21 @@ impl Claims {
     }
 
     pub(crate) fn digest_of<'a>(values: impl Iterator<Item = (u8, &'a [u8])>) -> ClaimsDigest {
-        let levels = levels(values);
-        ClaimsDigest(
-            levels
-                .last()
-                .and_then(|top| top.first())
-                .copied()
-                .unwrap_or_default(),
-        )
+        ClaimsDigest(climb(values, |_| ()))
     }
 
     /// Opens one claim: its canonical value and the six sibling hashes from leaf to root. `None` if it is absent.
     pub fn opening(&self, position: u8) -> Option<(Vec<u8>, [[u8; 32]; LEVELS])> {
         let values = self.values();
         let value = values.iter().find(|(p, _)| *p == position)?.1.to_vec();
-        let levels = levels(values.iter());
         let mut path = [[0_u8; 32]; LEVELS];
-        for (depth, (slot, level)) in path.iter_mut().zip(&levels).enumerate() {
-            let index = usize::from(position) >> depth;
-            *slot = level.get(index ^ 1).copied()?;
-        }
+        let (mut slots, mut index) = (path.iter_mut(), usize::from(position));
+        climb(values.iter(), |level| {
+            if let (Some(slot), Some(sibling)) = (slots.next(), level.get(index ^ 1)) {
+                *slot = *sibling;
+            }
+            index /= 2;
+        });
         Some((value, path))
     }
 }

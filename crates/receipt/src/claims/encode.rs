@@ -1,6 +1,7 @@
 //! Claims to canonical CBOR.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::model::{
     AdjustmentKind, AttachmentForm, Audit, Body, Choice, Claims, Executed, Execution,
@@ -48,16 +49,23 @@ impl AdjustmentKind {
     }
 }
 
+/// Room for the claims of a usual receipt.
+const USUAL_BYTES: usize = 1536;
+
 /// The canonical values of the claims that are there, by position.
 pub(crate) struct Values {
-    values: Vec<(u8, Vec<u8>)>,
+    /// All values, one after the other.
+    written: Encoder,
+    /// Where each of them is.
+    values: Vec<(u8, Range<usize>)>,
 }
 
 impl Values {
     fn put(&mut self, position: u8, write: impl FnOnce(&mut Encoder)) {
-        let mut e = Encoder::new();
-        write(&mut e);
-        self.values.push((position, e.into_bytes()));
+        let start = self.written.as_bytes().len();
+        write(&mut self.written);
+        let end = self.written.as_bytes().len();
+        self.values.push((position, start..end));
     }
 
     fn put_as(&mut self, position: u8, provenance: Provenance, write: impl FnOnce(&mut Encoder)) {
@@ -81,14 +89,18 @@ impl Values {
 
     /// Sorted by position.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
-        self.values
-            .iter()
-            .map(|(position, value)| (*position, value.as_slice()))
+        let written = self.written.as_bytes();
+        self.values.iter().map(move |(position, place)| {
+            (*position, written.get(place.clone()).unwrap_or_default())
+        })
     }
 
     /// The payload map.
     pub(crate) fn payload(&self) -> Vec<u8> {
-        let mut e = Encoder::new();
+        // Each value has a label of five bytes at most.
+        let labels = self.values.len().saturating_mul(5).saturating_add(9);
+        let bytes = self.written.as_bytes().len().saturating_add(labels);
+        let mut e = Encoder::with_capacity(bytes);
         e.map(self.values.len());
         // Canonical order of the labels: 6, 7, 10, 265, then the private ones by position.
         let registered = [
@@ -99,13 +111,12 @@ impl Values {
         ];
         let first = registered
             .iter()
-            .filter_map(|p| self.values.iter().find(|(position, _)| position == p));
+            .filter_map(|p| self.iter().find(|(position, _)| position == p));
         let rest = self
-            .values
             .iter()
             .filter(|(position, _)| !registered.contains(position));
         for (position, value) in first.chain(rest) {
-            e.int(label(*position)).raw(value);
+            e.int(label(position)).raw(value);
         }
         e.into_bytes()
     }
@@ -229,6 +240,7 @@ impl Claims {
     pub(crate) fn values(&self) -> Values {
         use Provenance::Observed;
         let mut v = Values {
+            written: Encoder::with_capacity(USUAL_BYTES),
             values: Vec::with_capacity(24),
         };
         v.put(position::PROFILE, |e| {
