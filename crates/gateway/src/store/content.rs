@@ -144,7 +144,8 @@ impl<'a> Kept<'a> {
         if bytes > max_bytes {
             return None;
         }
-        let mut e = Encoder::new();
+        // Room for the tag too, with which the caller ends it.
+        let mut e = Encoder::with_capacity(bytes.saturating_add(prefix.len()).saturating_add(128));
         e.raw(prefix);
         e.array(4).uint(VERSION).bytes(self.received);
         encode_forwarded(&mut e, &pieces);

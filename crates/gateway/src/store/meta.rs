@@ -89,7 +89,7 @@ impl Meta {
             .iter()
             .position(|operation| *operation == self.kind.operation);
         let status = STATUSES.iter().position(|status| *status == self.status);
-        let mut e = Encoder::new();
+        let mut e = Encoder::with_capacity(64 + self.model.len());
         e.array(8)
             .uint(VERSION)
             .text_or_null(self.key_id.as_deref());

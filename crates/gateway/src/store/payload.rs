@@ -24,7 +24,8 @@ impl<'a> Payload<'a> {
     /// The bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut e = Encoder::new();
+        let sealed = self.sealed.map_or(0, <[u8]>::len);
+        let mut e = Encoder::with_capacity(self.receipt.len() + sealed + 16);
         e.array(3).uint(VERSION).bytes(self.receipt);
         match self.sealed {
             Some(sealed) => e.bytes(sealed),
