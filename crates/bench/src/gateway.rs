@@ -6,9 +6,14 @@ use std::time::Duration;
 
 use proofmark_testkit::{MockConfig, MockUpstream, Pace};
 
-use crate::load::{self, Load, Outcome};
+use crate::load::{self, Load};
 use crate::process::Server;
+use crate::series::Series;
+use crate::upstream::Upstream;
 use crate::{BenchError, Figure, Machine, Table, receipt, streams};
+
+/// Connections on which the receipts of the memory figure are asked for.
+const FILL_CONNECTIONS: usize = 32;
 
 /// How the gateway is measured.
 #[derive(Debug, Clone)]
@@ -25,35 +30,8 @@ pub struct GatewayBench {
     pub rounds: u32,
     /// Streams that are open at once for the memory figure.
     pub streams: u32,
-}
-
-/// What one kind of measurement gave, one value per round.
-#[derive(Default)]
-struct Series {
-    p50: Vec<f64>,
-    p99: Vec<f64>,
-    failed: Vec<f64>,
-}
-
-impl Series {
-    fn push(&mut self, outcome: &Outcome) {
-        let total = outcome.answered() + outcome.failed;
-        self.p50.push(outcome.percentile_ms(50.0));
-        self.p99.push(outcome.percentile_ms(99.0));
-        let share = |part: u64| f64::from(u32::try_from(part).unwrap_or(u32::MAX));
-        self.failed
-            .push(share(outcome.failed) / share(total).max(1.0) * 100.0);
-    }
-
-    /// This series' percentiles over those of `direct`, round by round.
-    fn added(&self, direct: &Self) -> (Vec<f64>, Vec<f64>) {
-        let difference =
-            |with: &[f64], without: &[f64]| with.iter().zip(without).map(|(a, b)| a - b).collect();
-        (
-            difference(&self.p50, &direct.p50),
-            difference(&self.p99, &direct.p99),
-        )
-    }
+    /// Receipts that are in the store for the other memory figure.
+    pub receipts: u64,
 }
 
 /// Runs the benchmark; `progress` gets one line per step.
@@ -65,9 +43,12 @@ pub async fn bench_gateway(
     progress: impl Fn(&str),
 ) -> Result<Table, BenchError> {
     let dir = options.dir.join("proofmark-bench-gateway");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).map_err(BenchError::io("removing what an earlier run left"))?;
+    }
     fs::create_dir_all(&dir).map_err(BenchError::io("creating the directory of the benchmark"))?;
     let machine = Machine::describe(&dir).map_err(BenchError::io("measuring the disk"))?;
-    let upstream = start_upstream().await?;
+    let upstream = start_streaming().await?;
     let measured = measure(options, &dir, &upstream, &progress).await;
     upstream.stop().await;
     let figures = measured?;
@@ -83,7 +64,8 @@ pub async fn bench_gateway(
     })
 }
 
-async fn start_upstream() -> Result<MockUpstream, BenchError> {
+/// The upstream of the streams.
+async fn start_streaming() -> Result<MockUpstream, BenchError> {
     let config = MockConfig {
         pace: Pace::Gate,
         ..MockConfig::default()
@@ -96,93 +78,121 @@ async fn start_upstream() -> Result<MockUpstream, BenchError> {
 async fn measure(
     options: &GatewayBench,
     dir: &Path,
-    upstream: &MockUpstream,
+    streaming: &MockUpstream,
     progress: &impl Fn(&str),
 ) -> Result<Vec<Figure>, BenchError> {
     let mut figures = costs(options.rounds)?;
-    let start = |name: &str, durability| {
-        Server::start(
-            &options.binary,
-            &dir.join(name),
-            &upstream.base_url(),
-            durability,
-        )
+    let upstream = Upstream::start().map_err(BenchError::io("starting the upstream"))?;
+    let start = |durability: &str| {
+        let bases = (upstream.base_url(), streaming.base_url());
+        let bases = (bases.0.as_str(), bases.1.as_str());
+        Server::start(&options.binary, &dir.join(durability), bases, durability)
     };
-
-    let durable = start("durable", "durable")?;
+    let durable = start("durable")?;
     durable.wait_until_up().await?;
     let rest = durable.resident_mib();
-    let relaxed = start("async", "async")?;
+    let relaxed = start("async")?;
     relaxed.wait_until_up().await?;
 
-    let load = Load {
+    let stored = latencies(
+        options,
+        &upstream,
+        (&relaxed, &durable),
+        &mut figures,
+        progress,
+    )
+    .await?;
+    drop(relaxed);
+    let mut memory = vec![("at rest, after the start".to_owned(), "≤ 50", rest)];
+    if options.streams > 0 {
+        progress(&format!("{} streams at once", options.streams));
+        let open = streams::hold(&durable, streaming, options.streams).await?;
+        memory.push((format!("at {} streams", options.streams), "≤ 300", open));
+    }
+    let stored = stored + u64::from(options.streams);
+    if options.receipts > stored {
+        progress(&format!("{} receipts in the store", options.receipts));
+        let fill = Load::Closed {
+            connections: FILL_CONNECTIONS,
+            requests: options.receipts - stored,
+        };
+        let filled = load::run(durable.address(), fill).await?;
+        figures.push(Figure::new(
+            format!("durable, {FILL_CONNECTIONS} connections, as fast as it goes"),
+            "–",
+            "1/s",
+            vec![filled.per_s()],
+        ));
+        figures.push(Figure::new(
+            "requests of these that failed",
+            "0",
+            "%",
+            vec![filled.failed_share() * 100.0],
+        ));
+        let name = format!("with {} receipts in the store", options.receipts);
+        memory.push((name, "–", durable.resident_mib()));
+    }
+    memory.push(("at most, in all".to_owned(), "–", durable.peak_mib()));
+    let of_memory = |(when, target, mib)| {
+        Figure::new(
+            format!("memory of the gateway {when}"),
+            target,
+            "MiB",
+            vec![mib],
+        )
+    };
+    figures.extend(memory.into_iter().map(of_memory));
+    Ok(figures)
+}
+
+/// Measures direct and through both gateways, in turn. Returns how many receipts are in the store of the durable one.
+async fn latencies(
+    options: &GatewayBench,
+    upstream: &Upstream,
+    (relaxed, durable): (&Server, &Server),
+    figures: &mut Vec<Figure>,
+    progress: &impl Fn(&str),
+) -> Result<u64, BenchError> {
+    let load = |seconds: u32| Load::Open {
         rate_per_s: options.rate_per_s,
-        length: Duration::from_secs(options.seconds.into()),
+        length: Duration::from_secs(seconds.into()),
         max_in_flight: 8192,
     };
-    let direct_client = load::client(&upstream.base_url())?;
-    let durable_client = load::client(&durable.base_url())?;
-    let relaxed_client = load::client(&relaxed.base_url())?;
-    let warm_up = Load {
-        length: Duration::from_secs(2),
-        ..load
-    };
-    load::run(&durable_client, warm_up).await?;
-    load::run(&relaxed_client, warm_up).await?;
-
-    let (mut direct, mut through_durable, mut through_relaxed) =
-        (Series::default(), Series::default(), Series::default());
+    let mut stored = load::run(durable.address(), load(2)).await?.answered();
+    load::run(relaxed.address(), load(2)).await?;
+    let mut direct = Series::new("direct to the mock upstream");
+    let mut async_journal = Series::new("journal asynchronous");
+    let mut until_durable = Series::new("durable before the last byte");
     for round in 1..=options.rounds {
-        progress(&format!("round {round} of {}: direct", options.rounds));
-        direct.push(&load::run(&direct_client, load).await?);
-        progress(&format!(
-            "round {round} of {}: journal asynchronous",
-            options.rounds
-        ));
-        through_relaxed.push(&load::run(&relaxed_client, load).await?);
-        progress(&format!(
-            "round {round} of {}: receipt durable before the last byte",
-            options.rounds
-        ));
-        through_durable.push(&load::run(&durable_client, load).await?);
+        let step = |name: &str| progress(&format!("round {round} of {}: {name}", options.rounds));
+        step(direct.name);
+        direct.push(
+            &load::run(upstream.address(), load(options.seconds)).await?,
+            None,
+        );
+        for (series, server) in [(&mut async_journal, relaxed), (&mut until_durable, durable)] {
+            step(series.name);
+            let before = server.cpu();
+            let outcome = load::run(server.address(), load(options.seconds)).await?;
+            series.push(&outcome, Some(server.cpu().saturating_sub(before)));
+        }
+        stored += until_durable.last_answered();
     }
-    let rate = options.rate_per_s;
-    latency_figures(
-        &mut figures,
-        rate,
-        &direct,
-        &through_relaxed,
-        &through_durable,
-    );
-
-    progress(&format!("{} streams at once", options.streams));
-    let open = streams::hold(&durable, upstream, options.streams).await?;
-    figures.push(Figure::new(
-        "memory of the gateway at rest, after the start",
-        "≤ 50",
-        "MiB",
-        vec![rest],
-    ));
-    figures.push(Figure::new(
-        format!("memory of the gateway at {} streams", options.streams),
-        "≤ 300",
-        "MiB",
-        vec![open],
-    ));
-    figures.push(Figure::new(
-        "largest memory of the gateway in all",
-        "–",
-        "MiB",
-        vec![durable.peak_mib()],
-    ));
-    Ok(figures)
+    let at = format!("at {} requests/s", options.rate_per_s);
+    let added = [
+        async_journal.added(&direct, &at, ["≤ 0.2", "≤ 1"]),
+        until_durable.added(&direct, &at, ["–", "≤ 10 + one fdatasync"]),
+    ];
+    figures.extend(direct.itself(&at));
+    figures.extend(added.into_iter().flatten());
+    Ok(stored)
 }
 
 fn costs(rounds: u32) -> Result<Vec<Figure>, BenchError> {
     let mut issue = Vec::new();
     let mut verify = Vec::new();
     let mut size = Vec::new();
-    for _ in 0..rounds {
+    for _ in 0..rounds.max(1) {
         issue.push(receipt::issue_ms()?);
         let (ms, kib) = receipt::verify_ms()?;
         verify.push(ms);
@@ -198,67 +208,4 @@ fn costs(rounds: u32) -> Result<Vec<Figure>, BenchError> {
         ),
         Figure::new("size of that bundle", "≤ 16", "KiB", size),
     ])
-}
-
-fn latency_figures(
-    figures: &mut Vec<Figure>,
-    rate: u32,
-    direct: &Series,
-    relaxed: &Series,
-    durable: &Series,
-) {
-    let (relaxed_p50, relaxed_p99) = relaxed.added(direct);
-    let (durable_p50, durable_p99) = durable.added(direct);
-    let at = format!("at {rate} requests/s");
-    figures.extend([
-        Figure::new(
-            format!("direct to the mock upstream {at}, p50"),
-            "–",
-            "ms",
-            direct.p50.clone(),
-        ),
-        Figure::new(
-            format!("direct to the mock upstream {at}, p99"),
-            "–",
-            "ms",
-            direct.p99.clone(),
-        ),
-        Figure::new(
-            format!("added {at}, journal asynchronous, p50"),
-            "≤ 0.2",
-            "ms",
-            relaxed_p50,
-        ),
-        Figure::new(
-            format!("added {at}, journal asynchronous, p99"),
-            "≤ 1",
-            "ms",
-            relaxed_p99,
-        ),
-        Figure::new(format!("added {at}, durable, p50"), "–", "ms", durable_p50),
-        Figure::new(
-            format!("added {at}, durable, p99"),
-            "≤ 10 + one fdatasync",
-            "ms",
-            durable_p99,
-        ),
-        Figure::new(
-            "requests that failed, direct",
-            "0",
-            "%",
-            direct.failed.clone(),
-        ),
-        Figure::new(
-            "requests that failed, journal asynchronous",
-            "0",
-            "%",
-            relaxed.failed.clone(),
-        ),
-        Figure::new(
-            "requests that failed, durable",
-            "0",
-            "%",
-            durable.failed.clone(),
-        ),
-    ]);
 }

@@ -12,13 +12,15 @@ mod error;
 mod gateway;
 mod load;
 mod log;
-
 mod machine;
-mod pace;
+mod poll;
 mod process;
 mod receipt;
+mod series;
 mod streams;
 mod table;
+mod upstream;
+mod wire;
 mod witnesses;
 
 pub use error::BenchError;

@@ -19,6 +19,8 @@ pub struct Machine {
     pub memory_mib: u64,
     /// Kernel release.
     pub kernel: String,
+    /// Load average of the last minute when the benchmark began.
+    pub load_average: f64,
     /// Median of one 4 KiB append with `fdatasync` in the benchmark's directory, microseconds.
     pub fdatasync_us: u64,
     /// 99th percentile of the same.
@@ -42,6 +44,10 @@ impl Machine {
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
+            load_average: fs::read_to_string("/proc/loadavg")
+                .ok()
+                .and_then(|text| text.split_whitespace().next()?.parse().ok())
+                .unwrap_or(f64::NAN),
             fdatasync_us,
             fdatasync_p99_us,
         })

@@ -17,11 +17,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `binary serve` with its data in `dir`, in front of `upstream`.
+    /// Starts `binary serve` with its data in `dir`. `answering` is the upstream of all models but `mock-slow`, which is `slow`'s.
     pub(crate) fn start(
         binary: &Path,
         dir: &Path,
-        upstream: &str,
+        (answering, slow): (&str, &str),
         durability: &str,
     ) -> Result<Self, BenchError> {
         fs::create_dir_all(dir).map_err(BenchError::io("creating the data directory"))?;
@@ -29,7 +29,8 @@ impl Server {
         let config = dir.join("bench.toml");
         let text = format!(
             "listen = \"{address}\"\ndata = {:?}\n\n[receipts]\ndurability = \"{durability}\"\n\n[logging]\nlevel = \"warn\"\n\n\
-             [limits]\nmax_requests = 8192\nmax_streams = 8192\n\n[[upstream]]\nname = \"mock\"\nbase_url = \"{upstream}\"\n",
+             [limits]\nmax_requests = 8192\nmax_streams = 8192\n\n[[upstream]]\nname = \"mock\"\nbase_url = \"{answering}\"\nmodels = [\"mock-1\"]\n\n\
+             [[upstream]]\nname = \"slow\"\nbase_url = \"{slow}\"\nmodels = [\"mock-slow\"]\n",
             dir.join("data")
         );
         fs::write(&config, text).map_err(BenchError::io("writing the configuration"))?;
@@ -68,6 +69,16 @@ impl Server {
         })
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Processor time that it has used so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        cpu_of(&self.child.id().to_string())
+    }
+
     /// Base URL for clients.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
@@ -100,6 +111,21 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time, user and system, of the process `pid` or `self`: fields 14 and 15 of its `stat`, in ticks of 10 ms on every
+/// architecture that Linux runs on today. Zero if it cannot be read.
+pub(crate) fn cpu_of(pid: &str) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, field 2, may contain anything; what follows its parenthesis does not.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    Duration::from_millis(
+        ticks
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum::<u64>()
+            * 10,
+    )
 }
 
 fn free_address() -> Result<SocketAddr, BenchError> {

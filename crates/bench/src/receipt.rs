@@ -20,6 +20,7 @@ use proofmark_verify::{
 
 use crate::BenchError;
 use crate::load::QUESTION;
+use crate::upstream::answer;
 
 const NOW: u64 = 1_795_194_251;
 /// Runs of one measurement.
@@ -40,14 +41,6 @@ fn fixture<T, E>(result: Result<T, E>, what: &'static str) -> Result<T, BenchErr
 
 fn note_name(text: &str) -> Result<NoteKeyName, BenchError> {
     fixture(NoteKeyName::parse(text), "a key name")
-}
-
-/// An answer of about a KiB, as a provider sends it.
-fn answer() -> String {
-    let text = "A receipt that names request, answer and parameters lets anyone check later what was really asked. ".repeat(10);
-    format!(
-        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"mock-1","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":40,"completion_tokens":200,"total_tokens":240}}}}"#
-    )
 }
 
 impl Issuing {

@@ -85,8 +85,15 @@ impl fmt::Display for Table {
         writeln!(f, "### {}\n", self.title)?;
         writeln!(
             f,
-            "{}, {} cores, {} MiB, Linux {}; one fdatasync of this disk: median {} µs, p99 {} µs. {}\n",
-            m.cpu, m.cores, m.memory_mib, m.kernel, m.fdatasync_us, m.fdatasync_p99_us, self.method
+            "{}, {} cores, {} MiB, Linux {}, load average at the start {:.2}; one fdatasync of this disk: median {} µs, p99 {} µs. {}\n",
+            m.cpu,
+            m.cores,
+            m.memory_mib,
+            m.kernel,
+            m.load_average,
+            m.fdatasync_us,
+            m.fdatasync_p99_us,
+            self.method
         )?;
         writeln!(
             f,

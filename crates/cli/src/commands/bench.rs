@@ -29,7 +29,7 @@ pub(crate) struct Gateway {
     #[arg(long, value_name = "NUMBER", default_value_t = 5000)]
     rate: u32,
     /// Seconds of one measurement.
-    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u32,
     /// Measurements of each kind.
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
@@ -37,6 +37,9 @@ pub(crate) struct Gateway {
     /// Streams that are open at once for the memory figure.
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     streams: u32,
+    /// Receipts in the store for the other memory figure.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    receipts: u64,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -131,6 +134,7 @@ impl Gateway {
             seconds: self.seconds,
             rounds: self.rounds,
             streams: self.streams,
+            receipts: self.receipts,
         };
         let table = runtime()?
             .block_on(bench_gateway(&options, progress))
