@@ -21,11 +21,15 @@ pub(crate) async fn hold(
     let client = load::client(&server.base_url())?;
     let mut held: Vec<AnswerBody> = Vec::new();
     for _ in 0..count {
-        held.push(
-            open(&client, upstream)
-                .await
-                .map_err(|source| BenchError::FirstRequest { source })?,
-        );
+        let body = open(&client).await;
+        held.push(body.map_err(|source| BenchError::FirstRequest { source })?);
+    }
+    // They wait at the gate in the order in which they came: one permit for each.
+    upstream.pace_gate().release(held.len());
+    for body in &mut held {
+        if let Some(Err(source)) = body.chunk().await {
+            return Err(BenchError::FirstRequest { source });
+        }
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let resident = server.resident_mib();
@@ -38,18 +42,13 @@ pub(crate) async fn hold(
     Ok(resident)
 }
 
-/// A stream whose first chunk has come.
-async fn open(client: &Client, upstream: &MockUpstream) -> Result<AnswerBody, ClientError> {
-    upstream.pace_gate().release(1);
+/// A stream whose head has come.
+async fn open(client: &Client) -> Result<AnswerBody, ClientError> {
     let answer = client
         .send(Outgoing::post_json(
             "/chat/completions",
             Bytes::from_static(SLOW.as_bytes()),
         ))
         .await?;
-    let (_, mut body) = answer.into_parts();
-    if let Some(chunk) = body.chunk().await {
-        chunk?;
-    }
-    Ok(body)
+    Ok(answer.into_parts().1)
 }
