@@ -5,6 +5,7 @@
 )]
 
 mod answers;
+mod clock;
 mod harness;
 mod limits;
 mod secrecy;
