@@ -1,0 +1,173 @@
+//! A few queries of one group against the cache.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::{Attention, BLOCK, KvBlock, weights};
+use crate::Isa;
+use crate::isa::compiled;
+use crate::round::rdiv;
+
+/// Queries of a tile at most.
+pub(super) const LANES: usize = 6;
+
+/// What the rows of a job look at.
+pub(super) struct View<'a> {
+    pub(super) q: &'a [i16],
+    pub(super) first: usize,
+    pub(super) blocks: &'a [KvBlock<'a>],
+    pub(super) start: usize,
+}
+
+/// A thread's buffers, kept from tile to tile.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Pairs of elements: [queries, d/2, 2].
+    q: Vec<i16>,
+    /// [queries, positions], from the tile's first block.
+    scores: Vec<i32>,
+    /// [queries, positions].
+    weights: Vec<i16>,
+    /// Σ w·v: [queries, e].
+    sums: Vec<i64>,
+    /// Results of a query.
+    y: Vec<i16>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Scratch {
+    /// Lends the thread's buffers; new ones, if they are lent already.
+    pub(super) fn with(run: impl FnOnce(&mut Self)) {
+        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut scratch) => run(&mut scratch),
+            Err(_) => run(&mut Self::default()),
+        });
+    }
+}
+
+impl Attention {
+    /// Computes queries of a group (a query is a head of a row, `row·h + head`) and hands out each one's results.
+    pub(super) fn tile(
+        &self,
+        isa: Isa,
+        view: &View<'_>,
+        group: usize,
+        queries: Range<usize>,
+        scratch: &mut Scratch,
+        mut done: impl FnMut(usize, &[i16]),
+    ) {
+        let (d, e) = (self.layout.key, self.layout.value);
+        let seen = |query: usize| self.visible(view.first + query / self.heads);
+        // The tile's blocks, and the position of the first of them.
+        let from = (seen(queries.start).start - view.start) / BLOCK;
+        let to = (seen(queries.end - 1).end - view.start).div_ceil(BLOCK);
+        let blocks = &view.blocks[from..to];
+        let origin = view.start + from * BLOCK;
+        let positions = blocks.len() * BLOCK;
+
+        let padded = d.next_multiple_of(2);
+        scratch.q.clear();
+        for query in queries.clone() {
+            scratch
+                .q
+                .extend_from_slice(&view.q[self.place(group, query) * d..][..d]);
+            scratch
+                .q
+                .resize(scratch.q.len().next_multiple_of(padded), 0);
+        }
+        scratch.scores.resize(queries.len() * positions, 0);
+        let key_len = self.layout.group_key_len();
+        for (block, at) in blocks.iter().zip((0..).step_by(BLOCK)) {
+            let keys = &block.keys[group * key_len..][..key_len];
+            scores(
+                isa,
+                keys,
+                &scratch.q,
+                padded,
+                &mut scratch.scores[at..],
+                positions,
+            );
+        }
+
+        scratch.weights.clear();
+        scratch.weights.resize(queries.len() * positions, 0);
+        let mut totals = [0_i64; LANES];
+        for (lane, query) in queries.clone().enumerate() {
+            let range = seen(query);
+            let range =
+                lane * positions + range.start - origin..lane * positions + range.end - origin;
+            let (x, w) = (&scratch.scores[range.clone()], &mut scratch.weights[range]);
+            totals[lane] = weights::weigh(isa, x, self.multiplier, self.shift, w);
+        }
+
+        scratch.sums.clear();
+        scratch.sums.resize(queries.len() * e, 0);
+        let value_len = self.layout.group_value_len();
+        for (block, at) in blocks.iter().zip((0..).step_by(BLOCK)) {
+            let values = &block.values[group * value_len..][..value_len];
+            add_values(
+                isa,
+                values,
+                &scratch.weights[at..],
+                positions,
+                e,
+                &mut scratch.sums,
+            );
+        }
+
+        for (lane, query) in queries.enumerate() {
+            scratch.y.clear();
+            scratch.y.extend(
+                scratch.sums[lane * e..][..e]
+                    .iter()
+                    .map(|&sum| self.bounds.clamp(rdiv(sum << self.fraction, totals[lane])) as i16),
+            );
+            done(query, &scratch.y);
+        }
+    }
+}
+
+/// `scores[lane·stride + j] = Σ_i q[lane, i] · k[j, i]` for the 64 positions j of a block.
+fn scores(isa: Isa, keys: &[i16], q: &[i16], padded: usize, scores: &mut [i32], stride: usize) {
+    compiled!(isa, <> scores_body(keys: &[i16], q: &[i16], padded: usize, scores: &mut [i32], stride: usize));
+}
+
+#[inline(always)]
+fn scores_body(keys: &[i16], q: &[i16], padded: usize, scores: &mut [i32], stride: usize) {
+    for (lane, q) in q.chunks_exact(padded).enumerate() {
+        let scores = &mut scores[lane * stride..][..BLOCK];
+        scores.fill(0);
+        for (q, k) in q.chunks_exact(2).zip(keys.chunks_exact(2 * BLOCK)) {
+            let (q0, q1) = (i32::from(q[0]), i32::from(q[1]));
+            for (score, k) in scores.iter_mut().zip(k.chunks_exact(2)) {
+                let pair = (q0 * i32::from(k[0])).wrapping_add(q1 * i32::from(k[1]));
+                *score = score.wrapping_add(pair);
+            }
+        }
+    }
+}
+
+/// `sums[lane, i] += Σ_j w[lane·stride + j] · v[j, i]` over the 64 positions j of a block.
+fn add_values(isa: Isa, values: &[i16], w: &[i16], stride: usize, e: usize, sums: &mut [i64]) {
+    compiled!(isa, <> add_values_body(values: &[i16], w: &[i16], stride: usize, e: usize, sums: &mut [i64]));
+}
+
+#[inline(always)]
+fn add_values_body(values: &[i16], w: &[i16], stride: usize, e: usize, sums: &mut [i64]) {
+    for (lane, sums) in sums.chunks_exact_mut(e).enumerate() {
+        let w = &w[lane * stride..][..BLOCK];
+        for (w, values) in w.chunks_exact(2).zip(values.chunks_exact(2 * e)) {
+            let (w0, w1) = (i32::from(w[0]), i32::from(w[1]));
+            if w0 | w1 == 0 {
+                continue;
+            }
+            for (sum, v) in sums.iter_mut().zip(values.chunks_exact(2)) {
+                // |w| ≤ 2^14 and |v| ≤ 2^15: a pair is at most 2^30.
+                *sum += i64::from(w0 * i32::from(v[0]) + w1 * i32::from(v[1]));
+            }
+        }
+    }
+}
