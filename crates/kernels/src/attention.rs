@@ -8,6 +8,8 @@
     reason = "calls code compiled for the instruction set that was detected; tasks write to disjoint rows"
 )]
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod cache;
 mod tile;
 mod weights;

@@ -4,10 +4,21 @@
 //! multiple of 16; within a panel, groups of four inputs, each `[outputs][4]`. So a vector of 64 bytes holds four
 //! inputs of 16 outputs, and a panel is read front to back.
 
-#![expect(unsafe_code, reason = "tasks write to disjoint blocks of one matrix")]
+#![expect(
+    unsafe_code,
+    reason = "vector loads and stores; tasks write to disjoint blocks of one matrix"
+)]
 
 mod activations;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 
 use std::ops::Range;
 
@@ -35,6 +46,16 @@ const TASKS_PER_THREAD: usize = 4;
 
 /// A tile of sums: rows by outputs of a panel.
 type Tile = [[i32; PANEL]; TILE_ROWS];
+
+/// What a kernel reads of the operator.
+struct Panel<'a> {
+    /// Groups of four inputs: `[vectors · 16][4]` each.
+    weights: &'a [i8],
+    /// Vectors of 16 outputs, at most four.
+    vectors: usize,
+    /// What the sums begin with.
+    base: &'a [i32; PANEL],
+}
 
 /// The weights of a linear operator, packed for a kernel.
 pub struct PackedLinear {
@@ -241,9 +262,14 @@ impl PackedLinear {
             {
                 *base = bias.wrapping_add(correction.wrapping_mul(sum));
             }
+            let panel = Panel {
+                weights,
+                vectors: width / LANES,
+                base: &base,
+            };
             for first in rows.clone().step_by(x.tile_rows()) {
                 let count = x.tile_rows().min(rows.end - first);
-                x.multiply(weights, width / LANES, &base, first, count, &mut tile);
+                x.multiply(self.isa, &panel, first, count, &mut tile);
                 for (row, sums) in tile[..count].iter().enumerate() {
                     // SAFETY: these places are in the block.
                     let out = unsafe { sink.row(first + row, start..end) };

@@ -3,8 +3,12 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
 use super::{Attention, BLOCK, KvBlock, weights};
 use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
 use crate::isa::compiled;
 use crate::round::rdiv;
 
@@ -132,6 +136,12 @@ impl Attention {
 
 /// `scores[lane·stride + j] = Σ_i q[lane, i] · k[j, i]` for the 64 positions j of a block.
 fn scores(isa: Isa, keys: &[i16], q: &[i16], padded: usize, scores: &mut [i32], stride: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if isa.kind() == Kind::Avx512Vnni {
+        // SAFETY: an `Isa` is made only where the processor has the features.
+        unsafe { avx512::scores(keys, q, padded, scores, stride) };
+        return;
+    }
     compiled!(isa, <> scores_body(keys: &[i16], q: &[i16], padded: usize, scores: &mut [i32], stride: usize));
 }
 
@@ -152,18 +162,41 @@ fn scores_body(keys: &[i16], q: &[i16], padded: usize, scores: &mut [i32], strid
 
 /// `sums[lane, i] += Σ_j w[lane·stride + j] · v[j, i]` over the 64 positions j of a block.
 fn add_values(isa: Isa, values: &[i16], w: &[i16], stride: usize, e: usize, sums: &mut [i64]) {
-    compiled!(isa, <> add_values_body(values: &[i16], w: &[i16], stride: usize, e: usize, sums: &mut [i64]));
+    #[cfg(target_arch = "x86_64")]
+    let from = if isa.kind() == Kind::Avx512Vnni {
+        // SAFETY: an `Isa` is made only where the processor has the features.
+        unsafe { avx512::add_values(values, w, stride, e, sums) }
+    } else {
+        0
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let from = 0;
+    if from < e {
+        let elements = from..e;
+        compiled!(isa, <> add_values_body(
+            values: &[i16], w: &[i16], stride: usize, e: usize, elements: Range<usize>, sums: &mut [i64]
+        ));
+    }
 }
 
 #[inline(always)]
-fn add_values_body(values: &[i16], w: &[i16], stride: usize, e: usize, sums: &mut [i64]) {
+fn add_values_body(
+    values: &[i16],
+    w: &[i16],
+    stride: usize,
+    e: usize,
+    elements: Range<usize>,
+    sums: &mut [i64],
+) {
     for (lane, sums) in sums.chunks_exact_mut(e).enumerate() {
         let w = &w[lane * stride..][..BLOCK];
+        let sums = &mut sums[elements.clone()];
         for (w, values) in w.chunks_exact(2).zip(values.chunks_exact(2 * e)) {
             let (w0, w1) = (i32::from(w[0]), i32::from(w[1]));
             if w0 | w1 == 0 {
                 continue;
             }
+            let values = &values[2 * elements.start..2 * elements.end];
             for (sum, v) in sums.iter_mut().zip(values.chunks_exact(2)) {
                 // |w| ≤ 2^14 and |v| ≤ 2^15: a pair is at most 2^30.
                 *sum += i64::from(w0 * i32::from(v[0]) + w1 * i32::from(v[1]));

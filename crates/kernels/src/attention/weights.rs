@@ -1,11 +1,15 @@
 //! Exponential weights: powers of two with a fraction, in integers (specs/04-program.md §1.4).
 
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
 use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
 use crate::isa::compiled;
 use crate::round::rshift;
 
 /// Arguments from which on a weight is 0: 16 factors of two are finer than 2^14 can tell.
-const END: i64 = 16 << 10;
+pub(super) const END: i64 = 16 << 10;
 
 /// `w(δ) = ⌊P[δ mod 1024] / 2^⌊δ/1024⌋⌋` for 0 ≤ δ < 16,384, 0 from there on: about 2^14 · 2^(−δ/1024).
 /// P is [`WEIGHTS`].
@@ -21,6 +25,11 @@ pub const fn exp_weight(delta: u64) -> u16 {
 /// Writes `w(M − u_j)` for `u = rshift(x·m, s)`, M being the largest u, and returns the sum, at least 2^14.
 /// `x` is not empty; |x·m| < 2^62.
 pub(super) fn weigh(isa: Isa, x: &[i32], m: i32, s: u32, w: &mut [i16]) -> i64 {
+    #[cfg(target_arch = "x86_64")]
+    if isa.kind() == Kind::Avx512Vnni {
+        // SAFETY: an `Isa` is made only where the processor has the features.
+        return unsafe { avx512::weigh(x, m, s, w) };
+    }
     compiled!(isa, <> weigh_body(x: &[i32], m: i32, s: u32, w: &mut [i16]) -> i64)
 }
 

@@ -1,8 +1,23 @@
 //! Activations as the kernels read them, packed once per matrix and shared by all outputs and threads.
 
-use super::{PANEL, QUAD, Tile, scalar};
+#![expect(
+    unsafe_code,
+    reason = "calls code compiled for the instruction set that was detected"
+)]
+
+#[cfg(target_arch = "aarch64")]
+use super::neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use super::simd128;
+use super::{Panel, QUAD, Tile, scalar};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 use crate::Isa;
 use crate::aligned::Aligned;
+use crate::isa::Kind;
+
+/// Rows of limbs of a tile.
+pub(super) const LIMBS: usize = 6;
 
 /// A declared range of activations: the narrower, the fewer passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +40,14 @@ impl Span {
             None
         }
     }
+
+    /// Rows of limbs that a row of activations makes.
+    const fn limbs(self) -> usize {
+        match self {
+            Self::I8 => 1,
+            Self::I16 => 2,
+        }
+    }
 }
 
 /// How activations are stored.
@@ -32,11 +55,21 @@ impl Span {
 enum Form {
     /// As they are: rows of `quads · 4`.
     Wide,
+    /// Limbs of 8 bits, in tiles of 6 rows of limbs: `[tile][quad][6][4]`. With [`Span::I16`] a row makes two of them,
+    /// x = 256·high + low. Limbs are unsigned (x + 2^15, or x + 2^7), or signed (low less 2^7); what that adds to the
+    /// sums is taken off by [`PackedActivations::correction`].
+    Limbs { signed: bool },
 }
 
 impl Form {
-    const fn of(_isa: Isa) -> Self {
-        Self::Wide
+    const fn of(isa: Isa) -> Self {
+        match isa.kind() {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => Self::Limbs { signed: false },
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonDot => Self::Limbs { signed: true },
+            _ => Self::Wide,
+        }
     }
 }
 
@@ -48,6 +81,7 @@ pub struct PackedActivations {
     rows: usize,
     k: usize,
     wide: Aligned<i16>,
+    limbs: Aligned<u8>,
 }
 
 impl PackedActivations {
@@ -60,6 +94,7 @@ impl PackedActivations {
             rows: 0,
             k: 0,
             wide: Aligned::new(),
+            limbs: Aligned::new(),
         }
     }
 
@@ -71,19 +106,57 @@ impl PackedActivations {
         assert_eq!(Some(x.len()), rows.checked_mul(k), "x is [{rows}, {k}]");
         debug_assert!(span == Span::I16 || x.iter().all(|&x| i8::try_from(x).is_ok()));
         (self.form, self.span, self.rows, self.k) = (Form::of(isa), span, rows, k);
-        let padded = k.next_multiple_of(QUAD);
-        self.wide.resize(rows * padded);
         if k == 0 {
             return;
         }
-        for (place, row) in self
-            .wide
+        match self.form {
+            Form::Wide => self.pack_wide(x),
+            Form::Limbs { signed } => self.pack_limbs(x, signed),
+        }
+    }
+
+    fn pack_wide(&mut self, x: &[i16]) {
+        let padded = self.k.next_multiple_of(QUAD);
+        self.wide.resize(self.rows * padded);
+        let rows = self.wide.as_mut_slice().chunks_exact_mut(padded);
+        for (place, row) in rows.zip(x.chunks_exact(self.k)) {
+            place[..self.k].copy_from_slice(row);
+            place[self.k..].fill(0);
+        }
+    }
+
+    fn pack_limbs(&mut self, x: &[i16], signed: bool) {
+        let k = self.k;
+        let tile = self.tile_bytes();
+        let rows = self.tile_rows();
+        let limbs = self.span.limbs();
+        self.limbs.resize(self.rows.div_ceil(rows) * tile);
+        let (flip_high, flip_low) = match (signed, self.span) {
+            (false, _) => (0x8080_8080, 0),
+            (true, Span::I16) => (0, 0x8080_8080),
+            (true, Span::I8) => (0, 0),
+        };
+        for (tile, x) in self
+            .limbs
             .as_mut_slice()
-            .chunks_exact_mut(padded)
-            .zip(x.chunks_exact(k))
+            .chunks_exact_mut(tile)
+            .zip(x.chunks(rows * k))
         {
-            place[..k].copy_from_slice(row);
-            place[k..].fill(0);
+            for (r, x) in x.chunks_exact(k).enumerate() {
+                let places = tile.chunks_exact_mut(LIMBS * QUAD);
+                for (place, quad) in places.zip(x.chunks(QUAD)) {
+                    let [low, high] = bytes(quad);
+                    let place = &mut place[r * limbs * QUAD..][..limbs * QUAD];
+                    match place {
+                        // The one limb is the low byte; its sign is turned as that of a high one.
+                        [a, b, c, d] => [*a, *b, *c, *d] = (low ^ flip_high).to_le_bytes(),
+                        _ => {
+                            place[..QUAD].copy_from_slice(&(high ^ flip_high).to_le_bytes());
+                            place[QUAD..].copy_from_slice(&(low ^ flip_low).to_le_bytes());
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -106,28 +179,105 @@ impl PackedActivations {
 
     /// Rows that a kernel computes at a time.
     pub(super) const fn tile_rows(&self) -> usize {
-        3
+        match self.form {
+            Form::Wide => 3,
+            Form::Limbs { .. } => LIMBS / self.span.limbs(),
+        }
     }
 
-    /// What to add to a sum for each unit of its weights' sum.
+    const fn tile_bytes(&self) -> usize {
+        self.k.div_ceil(QUAD) * LIMBS * QUAD
+    }
+
+    /// What to add to a sum for each unit of its weights' sum: the limbs stand for x plus a constant.
     pub(super) const fn correction(&self) -> i32 {
-        0
+        match (self.form, self.span) {
+            (Form::Wide, _) | (Form::Limbs { signed: true }, Span::I8) => 0,
+            (Form::Limbs { signed: true }, Span::I16) => 1 << 7,
+            (Form::Limbs { signed: false }, Span::I8) => -(1 << 7),
+            (Form::Limbs { signed: false }, Span::I16) => -(1 << 15),
+        }
     }
 
-    /// `tile[r, c] = base[c] + Σ_j w[c, j] · x[first + r, j]` for `count` rows and `vectors` · 16 outputs of a panel.
+    /// `tile[r, c] = base[c] + Σ_j w[c, j] · u[first + r, j]` for `count` rows and the outputs of a panel, u
+    /// being x plus the constant that the [`correction`](Self::correction) takes off. `first` begins a tile, and `isa`
+    /// is one that the activations are packed for.
     pub(super) fn multiply(
         &self,
-        weights: &[i8],
-        vectors: usize,
-        base: &[i32; PANEL],
+        isa: Isa,
+        panel: &Panel<'_>,
         first: usize,
         count: usize,
         tile: &mut Tile,
     ) {
-        let padded = self.k.next_multiple_of(QUAD);
-        let x = &self.wide.as_slice()[first * padded..][..count * padded];
-        scalar::multiply(weights, vectors, base, x, count, tile);
+        debug_assert!(self.is_for(isa) && first.is_multiple_of(self.tile_rows()));
+        match self.form {
+            Form::Wide => {
+                let padded = self.k.next_multiple_of(QUAD);
+                let x = &self.wide.as_slice()[first * padded..][..count * padded];
+                multiply_wide(isa, panel, x, count, tile);
+            }
+            Form::Limbs { .. } => {
+                let bytes = self.tile_bytes();
+                let x = &self.limbs.as_slice()[first / self.tile_rows() * bytes..][..bytes];
+                let limbs = count * self.span.limbs();
+                let paired = self.span == Span::I16;
+                multiply_limbs(isa, panel, x, limbs, paired, tile);
+            }
+        }
     }
+}
+
+/// Rows of activations as they are.
+fn multiply_wide(isa: Isa, panel: &Panel<'_>, x: &[i16], count: usize, tile: &mut Tile) {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` is made only where the processor has the features.
+        Kind::Avx2 => unsafe { avx2::multiply(panel, x, count, tile) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Kind::Neon => unsafe { neon::multiply(panel, x, count, tile) },
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Kind::Simd128 => simd128::multiply(panel, x, count, tile),
+        _ => scalar::multiply(panel, x, count, tile),
+    }
+}
+
+/// Rows of limbs.
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    expect(unused_variables, reason = "no kernel of this target reads limbs")
+)]
+fn multiply_limbs(
+    isa: Isa,
+    panel: &Panel<'_>,
+    x: &[u8],
+    limbs: usize,
+    paired: bool,
+    tile: &mut Tile,
+) {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` is made only where the processor has the features.
+        Kind::Avx512Vnni => unsafe { avx512::multiply(panel, x, limbs, paired, tile) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Kind::NeonDot => unsafe { neon::multiply_limbs(panel, x, limbs, paired, tile) },
+        _ => debug_assert!(false, "limbs are for other instruction sets"),
+    }
+}
+
+/// Up to four numbers as their low and their high bytes; what is missing is 0.
+#[inline(always)]
+fn bytes(quad: &[i16]) -> [u32; 2] {
+    let mut four = [0_i16; QUAD];
+    four[..quad.len()].copy_from_slice(quad);
+    let gather = |shift: u32| {
+        four.iter().rev().fold(0_u32, |all, &x| {
+            all << 8 | u32::from((x as u16) >> shift & 0xFF)
+        })
+    };
+    [gather(0), gather(8)]
 }
 
 impl Default for PackedActivations {
