@@ -4,7 +4,42 @@
 //! same bits on every machine. This crate holds the graph, what is proven of it before it runs, its bytes and digests, the integer
 //! sampler, and a plain interpreter that defines what every faster one has to compute.
 //!
-//! It does not read files and does not run fast: `proofmark-engine` executes, `proofmark-import` makes programs of float models.
+//! What is here: the graph ([`Program`], [`ProgramBuilder`]) and its file; the weights file ([`Weights`], [`WeightsWriter`]); the
+//! checker, of which [`CheckedProgram`] is the proof; the manifest that names a model ([`Manifest`], [`ClosureDigest`]); how numbers
+//! become integers ([`TensorInput::encode`]); the sampler ([`Sampler`]); the interpreter ([`mod@reference`]).
+//!
+//! What is not: running fast (`proofmark-engine`), making programs of float models (`proofmark-import`), and files. A checked program
+//! computes the same integers everywhere; that it computes what somebody meant is for its import to show.
+//!
+//! No function panics, reads a clock or does I/O; every length is bounded before it is allocated, but the reference interpreter's
+//! work is not: it runs what it is given.
+//!
+//! ```
+//! use proofmark_program::*;
+//!
+//! # fn main() -> Result<(), ProgramError> {
+//! // y = 2 · x₀ - x₁ + 5
+//! let mut weights = WeightsWriter::new();
+//! weights.i8("weight", &[1, 2], &[2, -1])?;
+//! weights.i32("bias", &[1], &[5])?;
+//! let mut builder = ProgramBuilder::new();
+//! let (weight, bias) = (builder.constant("weight"), builder.constant("bias"));
+//! let input = Operator::Input { name: "x".into() };
+//! let x = builder.node("x", input, &[], NodeType::fixed(&[2], -100, 100));
+//! let linear = Operator::Linear { weight, bias: Some(bias) };
+//! let y = builder.node("y", linear, &[x], NodeType::fixed(&[1], -295, 305));
+//! let inputs = vec![TensorInput { name: "x".into(), node: x, kind: InputKind::Integer }];
+//! let outputs = vec![TensorOutput { name: "y".into(), node: y, kind: OutputKind::Integer }];
+//! let program = builder.finish(Interface::Tensor { inputs, outputs })?;
+//!
+//! let checked = program.check(Weights::open(weights.finish()?)?)?;
+//! assert_eq!(checked.interval(y), Some((-295, 305)));
+//! assert_eq!(reference::tensors(&checked, &[&[7, 3]])?[0].elements, [16]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Deviations from the specification: none. Feature `arbitrary`: random well-formed programs, for tests of whatever executes programs.
 
 #![no_std]
 #![cfg_attr(
@@ -26,6 +61,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod arbitrary;
 mod arithmetic;
 mod builder;
 mod check;
@@ -39,6 +76,8 @@ mod manifest;
 pub mod reference;
 mod sampler;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use arithmetic::{EXP_WEIGHTS, SAMPLING_WEIGHTS, clamp, exp_weight, rdiv, requantize, rshift};

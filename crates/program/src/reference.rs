@@ -357,6 +357,3 @@ impl Constant<'_> {
             .unwrap_or(0)
     }
 }
-
-#[cfg(test)]
-mod tests;

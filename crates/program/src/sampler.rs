@@ -79,7 +79,6 @@ impl SamplingParameters {
         inside("temperature", self.temperature <= TWO)?;
         inside("top_p", self.top_p <= ONE)?;
         inside("min_p", self.min_p <= ONE)?;
-        inside("top_k", self.top_k <= vocabulary)?;
         inside(
             "presence_penalty",
             self.presence_penalty.unsigned_abs() <= TWO,

@@ -144,6 +144,11 @@ impl Program {
         if node.result.lo > 0 || node.result.hi < 0 {
             return Err("the range does not contain 0");
         }
+        if let Operator::MaxPool { window } | Operator::SumPool { window } = &node.operator
+            && window.dilations != [1, 1]
+        {
+            return Err("a pooling has no dilations");
+        }
         let decoder = matches!(self.interface, Interface::Decoder { .. });
         match &node.operator {
             Operator::Tokens | Operator::Positions if !decoder => {

@@ -123,7 +123,6 @@ impl<B: AsRef<[u8]>> Scope<'_, B> {
             x.shape.first() == y.shape.first(),
             "a pooling keeps the channels",
         )?;
-        self.require(window.dilations == [1, 1], "a pooling has no dilations")?;
         let [kh, kw] = window.kernel;
         if sum {
             let count = i128::from(kh) * i128::from(kw);
