@@ -12,6 +12,8 @@ use crate::series::Series;
 use crate::upstream::Upstream;
 use crate::{BenchError, Figure, Machine, Table, receipt, streams};
 
+/// Connections of the generator at a constant rate.
+const CONNECTIONS: usize = 256;
 /// Connections on which the receipts of the memory figure are asked for.
 const FILL_CONNECTIONS: usize = 32;
 
@@ -156,7 +158,8 @@ async fn latencies(
     let load = |seconds: u32| Load::Open {
         rate_per_s: options.rate_per_s,
         length: Duration::from_secs(seconds.into()),
-        max_in_flight: 8192,
+        connections: CONNECTIONS,
+        max_waiting: 8192,
     };
     let mut stored = load::run(durable.address(), load(2)).await?.answered();
     load::run(relaxed.address(), load(2)).await?;

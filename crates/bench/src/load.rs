@@ -1,5 +1,6 @@
 //! The load generator: one thread that sends requests over HTTP/1.1 and waits for none of them.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -24,8 +25,10 @@ pub(crate) enum Load {
         rate_per_s: u32,
         /// How long.
         length: Duration,
-        /// Requests in flight beyond which one that is due counts as failed.
-        max_in_flight: usize,
+        /// Connections, opened before the first request: a burst of new ones would measure the listener's backlog.
+        connections: usize,
+        /// Requests waiting for a connection beyond which one that is due counts as failed.
+        max_waiting: usize,
     },
     /// On each connection as soon as the answer before has come.
     Closed {
@@ -138,13 +141,19 @@ impl Generator {
     }
 
     fn run(mut self, load: Load) -> io::Result<Outcome> {
+        let (Load::Open { connections, .. } | Load::Closed { connections, .. }) = load;
+        for _ in 0..connections {
+            let at = self.connect()?;
+            self.idle.push(at);
+        }
         let start = Instant::now();
         match load {
             Load::Open {
                 rate_per_s,
                 length,
-                max_in_flight,
-            } => self.open(start, rate_per_s, length, max_in_flight)?,
+                max_waiting,
+                ..
+            } => self.open(start, rate_per_s, length, max_waiting)?,
             Load::Closed {
                 connections,
                 requests,
@@ -162,18 +171,27 @@ impl Generator {
         start: Instant,
         rate_per_s: u32,
         length: Duration,
-        max_in_flight: usize,
+        max_waiting: usize,
     ) -> io::Result<()> {
         let interval = Duration::from_secs(1) / rate_per_s.max(1);
         let (mut next, end) = (start, start + length);
-        while next < end || self.in_flight > 0 {
+        let mut waiting = VecDeque::new();
+        while next < end || self.in_flight > 0 || !waiting.is_empty() {
             while next < end && next <= Instant::now() {
-                if self.in_flight >= max_in_flight {
+                if waiting.len() >= max_waiting {
                     self.failed += 1;
                 } else {
-                    self.send(next);
+                    waiting.push_back(next);
                 }
                 next += interval;
+            }
+            while self.has_connection()
+                && let Some(due) = waiting.pop_front()
+            {
+                self.send(due);
+            }
+            if self.in_flight == 0 && next >= end {
+                continue;
             }
             let wait = (next < end).then(|| next.saturating_duration_since(Instant::now()));
             self.receive(wait)?;
@@ -195,7 +213,12 @@ impl Generator {
         Ok(())
     }
 
-    /// Sends a request on the connection used last, or on a new one.
+    /// Whether a request can be sent now. With every connection broken it is sent on a new one.
+    fn has_connection(&self) -> bool {
+        !self.idle.is_empty() || self.in_flight == 0
+    }
+
+    /// Sends a request on the connection used last, or on a new one if there is none.
     fn send(&mut self, due: Instant) {
         let at = match self.idle.pop() {
             Some(at) => Some(at),
@@ -276,7 +299,8 @@ mod tests {
             Load::Open {
                 rate_per_s: 1_000_000,
                 length: Duration::from_micros(50),
-                max_in_flight: 50,
+                connections: 2,
+                max_waiting: 50,
             },
         ] {
             let outcome = Generator::new(upstream.address()).unwrap().run(load);
