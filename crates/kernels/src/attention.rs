@@ -16,7 +16,7 @@ mod weights;
 
 use crate::Isa;
 use crate::pool::{Parts, Pool};
-use crate::round::{Bounds, rdiv};
+use crate::round::{Bounds, Divisor};
 pub use cache::{BLOCK, KvBlock, KvLayout};
 use tile::{LANES, Scratch, View};
 pub use weights::{WEIGHTS, exp_weight};
@@ -198,9 +198,9 @@ pub fn softmax(
     );
     let mut w = vec![0_i16; n];
     for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-        let total = weights::weigh(isa, x, multiplier, shift, &mut w);
+        let total = Divisor::new(weights::weigh(isa, x, multiplier, shift, &mut w));
         for (out, &w) in out.iter_mut().zip(&w) {
-            *out = bounds.clamp(rdiv(i64::from(w) << 15, total)) as i32;
+            *out = bounds.clamp(total.rdiv(i64::from(w) << 15)) as i32;
         }
     }
 }

@@ -72,6 +72,28 @@ pub fn im2col(x: &[i16], shape: [usize; 3], window: &Window, out: &mut [i16]) {
     }
 }
 
+/// `out[c, r] = x[r, c]`: x is [rows, columns]. So [oh·ow, O], which [`im2col`] and a linear make, becomes [O, oh·ow].
+///
+/// # Panics
+/// If lengths and dimensions differ.
+pub fn transpose<T: Element>(x: &[T], rows: usize, columns: usize, out: &mut [T]) {
+    // Squares that the innermost cache holds.
+    const SIDE: usize = 32;
+    assert_eq!(x.len(), rows * columns, "x is [{rows}, {columns}]");
+    assert_eq!(out.len(), x.len(), "out is [{columns}, {rows}]");
+    for top in (0..rows).step_by(SIDE) {
+        let below = rows.min(top + SIDE);
+        for left in (0..columns).step_by(SIDE) {
+            for c in left..columns.min(left + SIDE) {
+                let line = &mut out[c * rows + top..c * rows + below];
+                for (r, place) in (top..below).zip(line) {
+                    *place = x[r * columns + c];
+                }
+            }
+        }
+    }
+}
+
 /// The largest element of each window that lies inside: x is [C, h, w], `out` is [C, oh, ow]. That every window has a
 /// place inside is the caller's; one that has none gives the lowest value of the type.
 ///
@@ -166,6 +188,22 @@ mod tests {
             ..SQUARE
         };
         assert_eq!(still.output(2, 3), None);
+    }
+
+    #[test]
+    fn transposing_twice_changes_nothing() {
+        for (rows, columns) in [(0, 3), (1, 1), (2, 3), (70, 33), (32, 64)] {
+            let x: Vec<i32> = (0..).take(rows * columns).collect();
+            let (mut y, mut z) = (x.clone(), x.clone());
+            transpose(&x, rows, columns, &mut y);
+            for r in 0..rows {
+                for c in 0..columns {
+                    assert_eq!(y[c * rows + r], x[r * columns + c]);
+                }
+            }
+            transpose(&y, columns, rows, &mut z);
+            assert_eq!(x, z);
+        }
     }
 
     #[test]

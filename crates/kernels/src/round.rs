@@ -18,13 +18,53 @@ pub const fn rshift(p: i64, s: u32) -> i64 {
 #[must_use]
 pub const fn rdiv(a: i64, b: i64) -> i64 {
     debug_assert!(b > 0);
-    let q = a.div_euclid(b);
-    let r = a.rem_euclid(b);
+    let (mut q, mut r) = (a / b, a % b);
+    if r < 0 {
+        (q, r) = (q - 1, r + b);
+    }
     let rest = b - r;
     if r > rest || (r == rest && q & 1 == 1) {
         q + 1
     } else {
         q
+    }
+}
+
+/// A divisor of many numbers: [`rdiv`] by multiplication.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Divisor {
+    divisor: u64,
+    /// ⌊(2^64 − 1) / divisor⌋.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    /// 0 < divisor < 2^62.
+    pub(crate) const fn new(divisor: i64) -> Self {
+        debug_assert!(0 < divisor && divisor < 1 << 62);
+        Self {
+            divisor: divisor as u64,
+            reciprocal: u64::MAX / divisor as u64,
+        }
+    }
+
+    /// `rdiv(a, divisor)` for |a| ≤ 2^62.
+    #[inline(always)]
+    pub(crate) const fn rdiv(self, a: i64) -> i64 {
+        // Rounding to even is symmetric.
+        let n = a.unsigned_abs();
+        debug_assert!(n <= 1 << 62);
+        // The reciprocal is less than 1 below 2^64 / divisor, so that q is at most n / 2^64 + 1 < 2 below n / divisor,
+        // rounded down: at most 1 below its floor.
+        let mut q = ((n as u128 * self.reciprocal as u128) >> 64) as u64;
+        let mut r = n - q * self.divisor;
+        let low = (r >= self.divisor) as u64;
+        q += low;
+        r -= low * self.divisor;
+        let rest = self.divisor - r;
+        q += ((r > rest) | ((r == rest) & (q & 1 == 1))) as u64;
+        let sign = a >> 63;
+        (q as i64 ^ sign) - sign
     }
 }
 
@@ -132,6 +172,27 @@ mod tests {
         for (twice, rounded) in expected {
             assert_eq!(rshift(twice, 1), rounded);
             assert_eq!(rdiv(twice, 2), rounded);
+        }
+    }
+
+    #[test]
+    fn multiplying_by_a_reciprocal_is_dividing() {
+        let divisors = (0..62).flat_map(|bit| [(1_i64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        for b in divisors.filter(|&b| b > 0) {
+            let divisor = Divisor::new(b);
+            let multiples = [0, 1, 2, 3, 1000, (1 << 62) / b - 1, (1 << 62) / b];
+            for multiple in multiples {
+                for offset in [-b, -b / 2 - 1, -b / 2, -1, 0, 1, b / 2, b / 2 + 1, b - 1] {
+                    let Some(a) = b.checked_mul(multiple).and_then(|a| a.checked_add(offset))
+                    else {
+                        continue;
+                    };
+                    if a.unsigned_abs() <= 1 << 62 {
+                        assert_eq!(divisor.rdiv(a), rdiv(a, b), "{a} / {b}");
+                        assert_eq!(divisor.rdiv(-a), rdiv(-a, b), "-{a} / {b}");
+                    }
+                }
+            }
         }
     }
 

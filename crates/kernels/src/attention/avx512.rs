@@ -22,50 +22,59 @@ const WIDTH: usize = 16;
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(super) fn scores(keys: &[i16], q: &[i16], padded: usize, scores: &mut [i32], stride: usize) {
     match q.len() / padded {
-        1 => score_rows::<1>(keys, q, padded, scores, stride),
-        2 => score_rows::<2>(keys, q, padded, scores, stride),
-        3 => score_rows::<3>(keys, q, padded, scores, stride),
-        4 => score_rows::<4>(keys, q, padded, scores, stride),
-        5 => score_rows::<5>(keys, q, padded, scores, stride),
-        _ => score_rows::<LANES>(keys, q, padded, scores, stride),
+        1 => score_rows::<1, 4>(keys, q, padded, scores, stride),
+        2 => score_rows::<2, 4>(keys, q, padded, scores, stride),
+        3 => score_rows::<3, 4>(keys, q, padded, scores, stride),
+        4 => score_rows::<4, 4>(keys, q, padded, scores, stride),
+        5 => score_rows::<5, 4>(keys, q, padded, scores, stride),
+        6 => score_rows::<6, 4>(keys, q, padded, scores, stride),
+        7 => score_rows::<7, 2>(keys, q, padded, scores, stride),
+        _ => score_rows::<LANES, 2>(keys, q, padded, scores, stride),
     }
 }
 
+/// R queries; V · 16 positions at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn score_rows<const R: usize>(
+fn score_rows<const R: usize, const V: usize>(
     keys: &[i16],
     q: &[i16],
     padded: usize,
     scores: &mut [i32],
     stride: usize,
 ) {
-    const VECTORS: usize = BLOCK / WIDTH;
-    let mut sums = [[_mm512_setzero_si512(); VECTORS]; R];
-    let q: [&[i16]; R] = std::array::from_fn(|r| &q[r * padded..][..padded]);
-    for (pair, keys) in keys.chunks_exact(2 * BLOCK).enumerate().take(padded / 2) {
-        let keys: [__m512i; VECTORS] = std::array::from_fn(|v| {
-            // SAFETY: 128 numbers of two bytes are four vectors.
-            unsafe { _mm512_loadu_si512(keys.as_ptr().add(v * 2 * WIDTH).cast()) }
-        });
-        for (sums, q) in sums.iter_mut().zip(q) {
-            // SAFETY: pair < padded / 2; alignment is not needed.
-            let q = unsafe { q.as_ptr().add(2 * pair).cast::<i32>().read_unaligned() };
-            let q = _mm512_set1_epi32(q);
-            for (sum, keys) in sums.iter_mut().zip(keys) {
-                *sum = _mm512_dpwssd_epi32(*sum, q, keys);
+    for from in (0..BLOCK).step_by(V * WIDTH) {
+        let mut sums = [[_mm512_setzero_si512(); V]; R];
+        for (pair, keys) in keys.chunks_exact(2 * BLOCK).enumerate().take(padded / 2) {
+            let keys = &keys[2 * from..][..2 * V * WIDTH];
+            let mut vectors = [_mm512_setzero_si512(); V];
+            for (vector, keys) in vectors.iter_mut().zip(keys.chunks_exact(2 * WIDTH)) {
+                // SAFETY: 32 numbers of two bytes are a vector.
+                *vector = unsafe { _mm512_loadu_si512(keys.as_ptr().cast()) };
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let q = &q[r * padded + 2 * pair..][..2];
+                // SAFETY: two numbers of two bytes; alignment is not needed.
+                let q = unsafe { q.as_ptr().cast::<i32>().read_unaligned() };
+                let q = _mm512_set1_epi32(q);
+                for (sum, keys) in sums.iter_mut().zip(vectors) {
+                    *sum = _mm512_dpwssd_epi32(*sum, q, keys);
+                }
             }
         }
-    }
-    for (r, sums) in sums.into_iter().enumerate() {
-        let scores = &mut scores[r * stride..][..BLOCK];
-        for (v, sum) in sums.into_iter().enumerate() {
-            // SAFETY: 64 scores are four vectors.
-            unsafe { _mm512_storeu_si512(scores.as_mut_ptr().add(v * WIDTH).cast(), sum) };
+        for (r, sums) in sums.into_iter().enumerate() {
+            let scores = &mut scores[r * stride + from..][..V * WIDTH];
+            for (sum, scores) in sums.into_iter().zip(scores.chunks_exact_mut(WIDTH)) {
+                // SAFETY: 16 scores are a vector.
+                unsafe { _mm512_storeu_si512(scores.as_mut_ptr().cast(), sum) };
+            }
         }
     }
 }
 
-/// `sums[lane, i] += Σ_j w[lane·stride + j] · v[j, i]` over the 64 positions j of a block, for the first e/16·16
+/// Queries whose values are summed at a time.
+const ROWS: usize = 4;
+
+/// `sums[lane, i] += Σ_j w[lane·stride + j] · v[j, i]` over the 64 positions j of a block, for the first ⌊e/16⌋·16
 /// elements; returns how many these are.
 ///
 /// A sum over the block fits 32 bits if the weights' sum is below 2^16; otherwise weights are cut in two limbs of 7 bits.
@@ -77,12 +86,13 @@ pub(super) fn add_values(
     e: usize,
     sums: &mut [i64],
 ) -> usize {
-    for (lane, sums) in sums.chunks_mut(e * 3).enumerate() {
-        let w = &w[lane * 3 * stride..];
+    for (part, sums) in sums.chunks_mut(e * ROWS).enumerate() {
+        let w = &w[part * ROWS * stride..];
         match sums.len() / e {
             1 => value_rows::<1>(values, w, stride, e, sums),
             2 => value_rows::<2>(values, w, stride, e, sums),
-            _ => value_rows::<3>(values, w, stride, e, sums),
+            3 => value_rows::<3>(values, w, stride, e, sums),
+            _ => value_rows::<ROWS>(values, w, stride, e, sums),
         }
     }
     e / WIDTH * WIDTH
@@ -96,26 +106,29 @@ fn value_rows<const R: usize>(
     e: usize,
     sums: &mut [i64],
 ) {
-    let w: [&[i16]; R] = std::array::from_fn(|r| &w[r * stride..][..BLOCK]);
-    let total = |w: &[i16]| w.iter().map(|&w| i32::from(w)).sum::<i32>();
-    let totals = w.map(total);
-    if totals.iter().all(|&total| total == 0) {
+    let mut rows = [w; R];
+    let (mut all, mut largest) = (0, 0);
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = &w[r * stride..][..BLOCK];
+        let total: i32 = row.iter().map(|&w| i32::from(w)).sum();
+        all += total;
+        largest = largest.max(total);
+    }
+    if all == 0 {
         return;
     }
-    let fits = totals.iter().all(|&total| total < 1 << 16);
-    let vectors = e / WIDTH;
+    let fits = largest < 1 << 16;
+    let (vectors, most) = (e / WIDTH, if fits { 4 } else { 2 });
     let mut at = 0;
     while at < vectors {
-        let count = (vectors - at).min(4);
+        let count = (vectors - at).min(most);
         match (count, fits) {
-            (1, true) => columns::<R, 1, false>(values, w, e, at, sums),
-            (2, true) => columns::<R, 2, false>(values, w, e, at, sums),
-            (3, true) => columns::<R, 3, false>(values, w, e, at, sums),
-            (_, true) => columns::<R, 4, false>(values, w, e, at, sums),
-            (1, false) => columns::<R, 1, true>(values, w, e, at, sums),
-            (2, false) => columns::<R, 2, true>(values, w, e, at, sums),
-            (3, false) => columns::<R, 3, true>(values, w, e, at, sums),
-            (_, false) => columns::<R, 4, true>(values, w, e, at, sums),
+            (1, true) => columns::<R, 1, false>(values, rows, e, at, sums),
+            (2, true) => columns::<R, 2, false>(values, rows, e, at, sums),
+            (3, true) => columns::<R, 3, false>(values, rows, e, at, sums),
+            (_, true) => columns::<R, 4, false>(values, rows, e, at, sums),
+            (1, false) => columns::<R, 1, true>(values, rows, e, at, sums),
+            (_, false) => columns::<R, 2, true>(values, rows, e, at, sums),
         }
         at += count;
     }
@@ -134,32 +147,34 @@ fn columns<const R: usize, const V: usize, const CUT: bool>(
     let mut high = [[_mm512_setzero_si512(); V]; R];
     for (pair, values) in values.chunks_exact(2 * e).enumerate().take(BLOCK / 2) {
         let values = &values[at * 2 * WIDTH..][..V * 2 * WIDTH];
-        let values: [__m512i; V] = std::array::from_fn(|v| {
-            // SAFETY: V vectors of 32 numbers of two bytes.
-            unsafe { _mm512_loadu_si512(values.as_ptr().add(v * 2 * WIDTH).cast()) }
-        });
-        for r in 0..R {
-            // SAFETY: pair < 32, a row has 64 weights; alignment is not needed.
-            let w = unsafe { w[r].as_ptr().add(2 * pair).cast::<i32>().read_unaligned() };
+        let mut vectors = [_mm512_setzero_si512(); V];
+        for (vector, values) in vectors.iter_mut().zip(values.chunks_exact(2 * WIDTH)) {
+            // SAFETY: 32 numbers of two bytes are a vector.
+            *vector = unsafe { _mm512_loadu_si512(values.as_ptr().cast()) };
+        }
+        for ((low, high), w) in low.iter_mut().zip(&mut high).zip(w) {
+            let w = &w[2 * pair..][..2];
+            // SAFETY: two numbers of two bytes; alignment is not needed.
+            let w = unsafe { w.as_ptr().cast::<i32>().read_unaligned() };
             if CUT {
-                let (w_low, w_high) = (w & 0x007F_007F, (w >> 7) & 0x01FF_01FF);
-                let (w_low, w_high) = (_mm512_set1_epi32(w_low), _mm512_set1_epi32(w_high));
-                for v in 0..V {
-                    low[r][v] = _mm512_dpwssd_epi32(low[r][v], w_low, values[v]);
-                    high[r][v] = _mm512_dpwssd_epi32(high[r][v], w_high, values[v]);
+                let w_low = _mm512_set1_epi32(w & 0x007F_007F);
+                let w_high = _mm512_set1_epi32((w >> 7) & 0x01FF_01FF);
+                for ((low, high), values) in low.iter_mut().zip(high).zip(vectors) {
+                    *low = _mm512_dpwssd_epi32(*low, w_low, values);
+                    *high = _mm512_dpwssd_epi32(*high, w_high, values);
                 }
             } else {
                 let w = _mm512_set1_epi32(w);
-                for v in 0..V {
-                    low[r][v] = _mm512_dpwssd_epi32(low[r][v], w, values[v]);
+                for (low, values) in low.iter_mut().zip(vectors) {
+                    *low = _mm512_dpwssd_epi32(*low, w, values);
                 }
             }
         }
     }
-    for r in 0..R {
+    for (r, (low, high)) in low.into_iter().zip(high).enumerate() {
         let sums = &mut sums[r * e + at * WIDTH..][..V * WIDTH];
-        for (v, sums) in sums.chunks_exact_mut(WIDTH).enumerate() {
-            let (low, high) = (halves(low[r][v]), halves(high[r][v]));
+        for ((low, high), sums) in low.into_iter().zip(high).zip(sums.chunks_exact_mut(WIDTH)) {
+            let (low, high) = (halves(low), halves(high));
             for half in 0..2 {
                 let sum = if CUT {
                     _mm512_add_epi64(low[half], _mm512_slli_epi64::<7>(high[half]))

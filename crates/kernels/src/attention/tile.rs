@@ -10,10 +10,10 @@ use crate::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Kind;
 use crate::isa::compiled;
-use crate::round::rdiv;
+use crate::round::Divisor;
 
 /// Queries of a tile at most.
-pub(super) const LANES: usize = 6;
+pub(super) const LANES: usize = 8;
 
 /// What the rows of a job look at.
 pub(super) struct View<'a> {
@@ -122,13 +122,12 @@ impl Attention {
             );
         }
 
+        scratch.y.resize(e, 0);
         for (lane, query) in queries.enumerate() {
-            scratch.y.clear();
-            scratch.y.extend(
-                scratch.sums[lane * e..][..e]
-                    .iter()
-                    .map(|&sum| self.bounds.clamp(rdiv(sum << self.fraction, totals[lane])) as i16),
-            );
+            let total = Divisor::new(totals[lane]);
+            for (y, &sum) in scratch.y.iter_mut().zip(&scratch.sums[lane * e..][..e]) {
+                *y = self.bounds.clamp(total.rdiv(sum << self.fraction)) as i16;
+            }
             done(query, &scratch.y);
         }
     }

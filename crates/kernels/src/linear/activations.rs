@@ -14,7 +14,7 @@ use super::{Panel, QUAD, Tile, scalar};
 use super::{avx2, avx512};
 use crate::Isa;
 use crate::aligned::Aligned;
-use crate::isa::Kind;
+use crate::isa::{Kind, compiled};
 
 /// Rows of limbs of a tile.
 pub(super) const LIMBS: usize = 6;
@@ -82,6 +82,8 @@ pub struct PackedActivations {
     k: usize,
     wide: Aligned<i16>,
     limbs: Aligned<u8>,
+    /// The bytes of a row on their way.
+    bytes: Aligned<u8>,
 }
 
 impl PackedActivations {
@@ -95,6 +97,7 @@ impl PackedActivations {
             k: 0,
             wide: Aligned::new(),
             limbs: Aligned::new(),
+            bytes: Aligned::new(),
         }
     }
 
@@ -111,7 +114,7 @@ impl PackedActivations {
         }
         match self.form {
             Form::Wide => self.pack_wide(x),
-            Form::Limbs { signed } => self.pack_limbs(x, signed),
+            Form::Limbs { signed } => self.pack_limbs(isa, x, signed),
         }
     }
 
@@ -125,35 +128,29 @@ impl PackedActivations {
         }
     }
 
-    fn pack_limbs(&mut self, x: &[i16], signed: bool) {
+    fn pack_limbs(&mut self, isa: Isa, x: &[i16], signed: bool) {
         let k = self.k;
         let tile = self.tile_bytes();
         let rows = self.tile_rows();
-        let limbs = self.span.limbs();
         self.limbs.resize(self.rows.div_ceil(rows) * tile);
-        let (flip_high, flip_low) = match (signed, self.span) {
-            (false, _) => (0x8080_8080, 0),
-            (true, Span::I16) => (0, 0x8080_8080),
-            (true, Span::I8) => (0, 0),
+        // The bits to turn in the low byte and in the high one.
+        let flips = match (signed, self.span) {
+            (false, Span::I16) => [0, 0x80],
+            (false, Span::I8) | (true, Span::I16) => [0x80, 0],
+            (true, Span::I8) => [0, 0],
         };
-        for (tile, x) in self
-            .limbs
-            .as_mut_slice()
-            .chunks_exact_mut(tile)
-            .zip(x.chunks(rows * k))
-        {
+        let padded = k.next_multiple_of(QUAD);
+        self.bytes.resize(2 * padded);
+        let (low, high) = self.bytes.as_mut_slice().split_at_mut(padded);
+        let tiles = self.limbs.as_mut_slice().chunks_exact_mut(tile);
+        for (tile, x) in tiles.zip(x.chunks(rows * k)) {
             for (r, x) in x.chunks_exact(k).enumerate() {
-                let places = tile.chunks_exact_mut(LIMBS * QUAD);
-                for (place, quad) in places.zip(x.chunks(QUAD)) {
-                    let [low, high] = bytes(quad);
-                    let place = &mut place[r * limbs * QUAD..][..limbs * QUAD];
-                    match place {
-                        // The one limb is the low byte; its sign is turned as that of a high one.
-                        [a, b, c, d] => [*a, *b, *c, *d] = (low ^ flip_high).to_le_bytes(),
-                        _ => {
-                            place[..QUAD].copy_from_slice(&(high ^ flip_high).to_le_bytes());
-                            place[QUAD..].copy_from_slice(&(low ^ flip_low).to_le_bytes());
-                        }
+                split(isa, x, low, high, flips);
+                match self.span {
+                    Span::I8 => place(low, r, tile),
+                    Span::I16 => {
+                        place(high, 2 * r, tile);
+                        place(low, 2 * r + 1, tile);
                     }
                 }
             }
@@ -199,13 +196,23 @@ impl PackedActivations {
         }
     }
 
-    /// `tile[r, c] = base[c] + Σ_j w[c, j] · u[first + r, j]` for `count` rows and the outputs of a panel, u
-    /// being x plus the constant that the [`correction`](Self::correction) takes off. `first` begins a tile, and `isa`
-    /// is one that the activations are packed for.
+    /// Groups of inputs that a kernel goes through at a time. One that computes a panel's outputs in several passes gets
+    /// no more than the innermost cache holds, so that it reads memory once and in order.
+    pub(super) const fn quads_at_once(&self) -> usize {
+        match self.form {
+            Form::Limbs { signed: false } => usize::MAX,
+            Form::Wide | Form::Limbs { signed: true } => 64,
+        }
+    }
+
+    /// `tile[r, c] += Σ_j w[c, j] · u[first + r, j]` for `count` rows and the outputs and inputs of a panel, `quad` being
+    /// its first group of inputs and u being x plus the constant that the [`correction`](Self::correction) takes off.
+    /// `first` begins a tile, and `isa` is one that the activations are packed for.
     pub(super) fn multiply(
         &self,
         isa: Isa,
         panel: &Panel<'_>,
+        quad: usize,
         first: usize,
         count: usize,
         tile: &mut Tile,
@@ -213,13 +220,18 @@ impl PackedActivations {
         debug_assert!(self.is_for(isa) && first.is_multiple_of(self.tile_rows()));
         match self.form {
             Form::Wide => {
-                let padded = self.k.next_multiple_of(QUAD);
-                let x = &self.wide.as_slice()[first * padded..][..count * padded];
-                multiply_wide(isa, panel, x, count, tile);
+                let stride = self.k.next_multiple_of(QUAD);
+                let x = &self.wide.as_slice()[first * stride..][..count * stride];
+                let x = Rows {
+                    x: &x[quad * QUAD..],
+                    stride,
+                };
+                multiply_wide(isa, panel, &x, count, tile);
             }
             Form::Limbs { .. } => {
                 let bytes = self.tile_bytes();
                 let x = &self.limbs.as_slice()[first / self.tile_rows() * bytes..][..bytes];
+                let x = &x[quad * LIMBS * QUAD..];
                 let limbs = count * self.span.limbs();
                 let paired = self.span == Span::I16;
                 multiply_limbs(isa, panel, x, limbs, paired, tile);
@@ -228,8 +240,22 @@ impl PackedActivations {
     }
 }
 
+/// Rows of activations as they are, the first one's beginning and how far it is to the next one's.
+pub(super) struct Rows<'a> {
+    x: &'a [i16],
+    stride: usize,
+}
+
+impl Rows<'_> {
+    /// Four inputs of a row.
+    #[inline(always)]
+    pub(super) fn quad(&self, row: usize, at: usize) -> &[i16] {
+        &self.x[row * self.stride + at * QUAD..][..QUAD]
+    }
+}
+
 /// Rows of activations as they are.
-fn multiply_wide(isa: Isa, panel: &Panel<'_>, x: &[i16], count: usize, tile: &mut Tile) {
+fn multiply_wide(isa: Isa, panel: &Panel<'_>, x: &Rows<'_>, count: usize, tile: &mut Tile) {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` is made only where the processor has the features.
@@ -267,17 +293,27 @@ fn multiply_limbs(
     }
 }
 
-/// Up to four numbers as their low and their high bytes; what is missing is 0.
+/// The low and the high bytes of a row, some bits of each turned. What is beyond the row's end is multiplied by
+/// weights of 0.
+fn split(isa: Isa, x: &[i16], low: &mut [u8], high: &mut [u8], flips: [u8; 2]) {
+    compiled!(isa, <> split_body(x: &[i16], low: &mut [u8], high: &mut [u8], flips: [u8; 2]));
+}
+
 #[inline(always)]
-fn bytes(quad: &[i16]) -> [u32; 2] {
-    let mut four = [0_i16; QUAD];
-    four[..quad.len()].copy_from_slice(quad);
-    let gather = |shift: u32| {
-        four.iter().rev().fold(0_u32, |all, &x| {
-            all << 8 | u32::from((x as u16) >> shift & 0xFF)
-        })
-    };
-    [gather(0), gather(8)]
+fn split_body(x: &[i16], low: &mut [u8], high: &mut [u8], flips: [u8; 2]) {
+    for ((&x, low), high) in x.iter().zip(low).zip(high) {
+        *low = x as u8 ^ flips[0];
+        *high = (x >> 8) as u8 ^ flips[1];
+    }
+}
+
+/// Writes a row of limbs to its places in a tile.
+fn place(limbs: &[u8], row: usize, tile: &mut [u8]) {
+    let (quads, _) = limbs.as_chunks::<QUAD>();
+    let (groups, _) = tile.as_chunks_mut::<{ LIMBS * QUAD }>();
+    for (group, quad) in groups.iter_mut().zip(quads) {
+        group[row * QUAD..][..QUAD].copy_from_slice(quad);
+    }
 }
 
 impl Default for PackedActivations {

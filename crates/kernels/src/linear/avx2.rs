@@ -3,11 +3,12 @@
 //! `vpmaddubsw` would need no widening, but saturates at 16 bits: 2·255·127 is beyond them.
 
 use std::arch::x86_64::{
-    __m256i, _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_hadd_epi32,
-    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi64x,
-    _mm256_setzero_si256, _mm256_storeu_si256,
+    _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_hadd_epi32, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi64x, _mm256_setzero_si256,
+    _mm256_storeu_si256,
 };
 
+use super::activations::Rows;
 use super::{LANES, Panel, QUAD, Tile};
 
 /// Bytes of a vector: four inputs of 16 outputs.
@@ -16,9 +17,9 @@ const VECTOR: usize = LANES * QUAD;
 /// Registers of sums for 16 outputs: each holds two halves of the sums of four outputs.
 const PARTS: usize = 4;
 
-/// `tile[r, c] = base[c] + Σ_j w[c, j] · x[r, j]`, modulo 2^32. `x` holds `count` rows.
+/// `tile[r, c] += Σ_j w[c, j] · x[r, j]`, modulo 2^32, for `count` rows.
 #[target_feature(enable = "avx2")]
-pub(super) fn multiply(panel: &Panel<'_>, x: &[i16], count: usize, tile: &mut Tile) {
+pub(super) fn multiply(panel: &Panel<'_>, x: &Rows<'_>, count: usize, tile: &mut Tile) {
     for v in 0..panel.vectors {
         match count {
             1 => rows::<1>(panel, v, x, tile),
@@ -30,8 +31,7 @@ pub(super) fn multiply(panel: &Panel<'_>, x: &[i16], count: usize, tile: &mut Ti
 
 /// The outputs of vector `v` of R rows.
 #[target_feature(enable = "avx2")]
-fn rows<const R: usize>(panel: &Panel<'_>, v: usize, x: &[i16], tile: &mut Tile) {
-    let padded = x.len() / R;
+fn rows<const R: usize>(panel: &Panel<'_>, v: usize, x: &Rows<'_>, tile: &mut Tile) {
     let mut sums = [[_mm256_setzero_si256(); PARTS]; R];
     for (at, w) in panel
         .weights
@@ -39,16 +39,17 @@ fn rows<const R: usize>(panel: &Panel<'_>, v: usize, x: &[i16], tile: &mut Tile)
         .enumerate()
     {
         let w = &w[v * VECTOR..][..VECTOR];
-        let x: [__m256i; R] = std::array::from_fn(|r| {
-            let quad = &x[r * padded + at * QUAD..][..QUAD];
+        let mut quads = [_mm256_setzero_si256(); R];
+        for (r, quad) in quads.iter_mut().enumerate() {
             // SAFETY: four numbers of two bytes; alignment is not needed.
-            _mm256_set1_epi64x(unsafe { quad.as_ptr().cast::<i64>().read_unaligned() })
-        });
+            let four = unsafe { x.quad(r, at).as_ptr().cast::<i64>().read_unaligned() };
+            *quad = _mm256_set1_epi64x(four);
+        }
         for part in 0..PARTS {
             // SAFETY: `w` holds 64 bytes.
             let w = unsafe { _mm_loadu_si128(w.as_ptr().add(part * 16).cast()) };
             let w = _mm256_cvtepi8_epi16(w);
-            for (sums, x) in sums.iter_mut().zip(x) {
+            for (sums, x) in sums.iter_mut().zip(quads) {
                 sums[part] = _mm256_add_epi32(sums[part], _mm256_madd_epi16(w, x));
             }
         }
@@ -59,10 +60,11 @@ fn rows<const R: usize>(panel: &Panel<'_>, v: usize, x: &[i16], tile: &mut Tile)
             let sum = _mm256_hadd_epi32(sums[2 * half], sums[2 * half + 1]);
             let sum = _mm256_permute4x64_epi64::<0b11_01_10_00>(sum);
             let at = v * LANES + half * 8;
-            // SAFETY: v < 4: eight outputs from `at` on are in a panel.
+            let place = &mut row[at..at + 8];
+            // SAFETY: eight numbers of four bytes.
             unsafe {
-                let base = _mm256_loadu_si256(panel.base.as_ptr().add(at).cast());
-                _mm256_storeu_si256(row.as_mut_ptr().add(at).cast(), _mm256_add_epi32(sum, base));
+                let before = _mm256_loadu_si256(place.as_ptr().cast());
+                _mm256_storeu_si256(place.as_mut_ptr().cast(), _mm256_add_epi32(sum, before));
             }
         }
     }
