@@ -6,9 +6,23 @@
 //! An exact program is a model of its own: nothing here proves anything of the float model that it was made of.
 
 mod builder;
+pub mod config;
+pub mod decoder;
 mod error;
+mod files;
+pub mod float;
+mod gguf;
+mod huggingface;
 mod loss;
+mod safetensors;
+mod source;
+mod tensors;
 
 pub use builder::{Builder, Built, Constant, Elements};
 pub use error::{ErrorKind, ImportError};
+pub use gguf::open_gguf;
+pub use huggingface::open_directory;
 pub use loss::{ClampCount, DecoderLoss, LossReport, TensorLoss};
+pub use safetensors::SafetensorsFile;
+pub use source::{FloatModel, TextFiles, open_source};
+pub use tensors::{FloatTensor, TensorStore};
