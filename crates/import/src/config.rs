@@ -4,6 +4,7 @@
 
 mod parse;
 
+pub(crate) use parse::check as check_config;
 pub use parse::parse_config;
 
 /// Families that are read.

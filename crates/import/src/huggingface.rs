@@ -182,6 +182,7 @@ fn read_text_files(
     };
     Ok(TextFiles {
         tokenizer,
+        tokenizer_missing: None,
         chat_template,
         end_ids: ids("eos_token_id"),
         begin_id: ids("bos_token_id").first().copied(),

@@ -9,19 +9,26 @@ mod builder;
 pub mod config;
 pub mod decoder;
 mod error;
+mod evaluate;
 mod files;
 pub mod float;
 mod gguf;
 mod huggingface;
+mod import;
 mod loss;
+pub mod quantize;
 mod safetensors;
 mod source;
 mod tensors;
 
 pub use builder::{Builder, Built, Constant, Elements};
 pub use error::{ErrorKind, ImportError};
+pub use evaluate::{Executor, ReferenceExecutor, compare};
 pub use gguf::open_gguf;
 pub use huggingface::open_directory;
+pub use import::{
+    DEFAULT_MAX_POSITIONS, DecoderOptions, Imported, Step, TokenData, check_built, import_decoder,
+};
 pub use loss::{ClampCount, DecoderLoss, LossReport, TensorLoss};
 pub use safetensors::SafetensorsFile;
 pub use source::{FloatModel, TextFiles, open_source};

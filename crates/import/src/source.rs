@@ -24,6 +24,8 @@ pub struct FloatModel {
 pub struct TextFiles {
     /// `tokenizer.json`.
     pub tokenizer: Option<Vec<u8>>,
+    /// Why there is no tokenizer, if the source has one that could not be converted.
+    pub tokenizer_missing: Option<String>,
     /// A Jinja template.
     pub chat_template: Option<String>,
     /// Ids that end a generation.

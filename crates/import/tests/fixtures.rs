@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use proofmark_import::float::{Observe, forward};
-use proofmark_import::{SafetensorsFile, TensorStore as _, open_source};
+use proofmark_import::{
+    DecoderOptions, Executor as _, ReferenceExecutor, SafetensorsFile, TensorStore as _, TokenData,
+    import_decoder, open_source,
+};
 
 const FAMILIES: [&str; 7] = [
     "llama-gqa",
@@ -53,5 +56,64 @@ fn float_logits_are_those_of_transformers() {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
         assert!(worst < 2e-4, "{name}: {worst}");
+    }
+}
+
+/// A generator of random numbers (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn ids(&mut self, sequences: usize, length: usize, vocabulary: u64) -> Vec<Vec<u32>> {
+        (0..sequences)
+            .map(|_| {
+                (0..length)
+                    .map(|_| u32::try_from(self.next() % vocabulary).unwrap())
+                    .collect()
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn exact_logits_are_within_the_loss_reports_bound_of_transformers() {
+    for name in FAMILIES {
+        let model = open_source(&fixture(name)).unwrap();
+        let mut random = Random(7);
+        let data = TokenData {
+            label: "random tokens".into(),
+            calibration: random.ids(8, 48, 256),
+            held_out: random.ids(8, 48, 256),
+        };
+        let mut executor = ReferenceExecutor::default();
+        let options = DecoderOptions::default();
+        let imported =
+            import_decoder(&model.decoder, &data, options, &mut executor, &mut |_| ()).unwrap();
+        println!("{name}\n{}", imported.loss);
+        let (ids, expected) = expected(name);
+        let exact = executor.logits(&imported.program, &ids).unwrap();
+        let loss = imported.loss.decoder.unwrap();
+        let mut worst = 0.0_f64;
+        for (exact, float) in exact.chunks_exact(256).zip(expected.chunks_exact(256)) {
+            let errors: Vec<f64> = exact
+                .iter()
+                .zip(float)
+                .map(|(a, b)| f64::from(*a) / 65536.0 - f64::from(*b))
+                .collect();
+            let mean = errors.iter().sum::<f64>() / 256.0;
+            worst = errors
+                .iter()
+                .map(|e| (e - mean).abs())
+                .fold(worst, f64::max);
+        }
+        println!("worst {worst}");
+        assert!(worst <= loss.logit_max_error * 1.25, "{name}: {worst}");
     }
 }
