@@ -7,6 +7,7 @@
 
 mod builder;
 pub mod config;
+mod data;
 pub mod decoder;
 mod error;
 mod evaluate;
@@ -16,12 +17,14 @@ mod gguf;
 mod huggingface;
 mod import;
 mod loss;
+mod pack;
 pub mod quantize;
 mod safetensors;
 mod source;
 mod tensors;
 
 pub use builder::{Builder, Built, Constant, Elements};
+pub use data::{documents, encode};
 pub use error::{ErrorKind, ImportError};
 pub use evaluate::{Executor, ReferenceExecutor, compare};
 pub use gguf::open_gguf;
@@ -30,6 +33,9 @@ pub use import::{
     DEFAULT_MAX_POSITIONS, DecoderOptions, Imported, Step, TokenData, check_built, import_decoder,
 };
 pub use loss::{ClampCount, DecoderLoss, LossReport, TensorLoss};
+pub use pack::{
+    GENERATION_PATH, Origin, Packed, TEMPLATE_PATH, TOKENIZER_PATH, pack_decoder, source_digest,
+};
 pub use safetensors::SafetensorsFile;
 pub use source::{FloatModel, TextFiles, open_source};
 pub use tensors::{FloatTensor, TensorStore};
