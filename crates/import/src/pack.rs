@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use proofmark_program::{
-    Fact, Facts, FileDigest, Golden, Manifest, PROGRAM_PATH, ProgramDigest, Source, WEIGHTS_PATH,
-    WeightsRoot, tensor_digest,
+    Fact, Facts, FileDigest, Golden, Interface, Manifest, PROGRAM_PATH, ProgramDigest, Source,
+    WEIGHTS_PATH, WeightsRoot, tensor_digest,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -95,14 +95,11 @@ pub fn pack_decoder(
         .tokenizer
         .clone()
         .ok_or_else(|| ImportError::missing(TOKENIZER_PATH, origin.name))?;
-    let vocabulary = match imported.program.program().interface {
-        proofmark_program::Interface::Decoder { vocabulary, .. } => vocabulary,
-        _ => {
-            return Err(ImportError::unsupported(
-                "a tensor program",
-                "packing of decoders",
-            ));
-        }
+    let Interface::Decoder { vocabulary, .. } = imported.program.program().interface else {
+        return Err(ImportError::unsupported(
+            "a tensor program",
+            "packing of decoders",
+        ));
     };
     let golden = golden(&imported, vocabulary, executor)?;
     let (program, weights) = imported.program.into_parts();

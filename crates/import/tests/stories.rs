@@ -1,5 +1,11 @@
 //! stories260K, a real decoder of 260 thousand parameters in the format of llama2.c, converted here. Compiled with feature
 //! `shared-vectors` only, and fails without `PROOFMARK_SHARED`: it never passes without having run.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::unreachable,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

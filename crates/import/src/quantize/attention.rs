@@ -135,7 +135,7 @@ impl<'q, 'a> Attention<'q, 'a> {
             .quantizer
             .statistics
             .largest(self.layer, Site::AttentionOut);
-        let out = self.quantizer.into_residual(
+        let out = self.quantizer.residual_matrix(
             &self.at("output"),
             joined,
             &w.output,

@@ -406,7 +406,7 @@ impl<'a> Quantizer<'a> {
     }
 
     /// A matrix whose result goes into the residual stream.
-    pub(crate) fn into_residual(
+    pub(crate) fn residual_matrix(
         &mut self,
         name: &str,
         x: NodeId,
@@ -460,7 +460,7 @@ impl<'a> Quantizer<'a> {
             None => self.plain(layer, normed, &input, w)?,
         };
         let largest = self.statistics.largest(layer, Site::MlpOut);
-        let out = self.into_residual(&at("down"), inner, &w.down, &plan, largest)?;
+        let out = self.residual_matrix(&at("down"), inner, &w.down, &plan, largest)?;
         Ok(self.residual_add(&at("add"), x, out))
     }
 
