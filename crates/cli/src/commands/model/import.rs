@@ -126,8 +126,8 @@ impl Import {
                 stem.unwrap_or_default().to_string_lossy().into_owned()
             }
         };
-        Ok(ModelName::parse(&given)
-            .map_err(|error| CommandError::from(error).hint("give a name: --name NAME"))?)
+        ModelName::parse(&given)
+            .map_err(|error| CommandError::from(error).hint("give a name: --name NAME"))
     }
 
     fn token_data(
