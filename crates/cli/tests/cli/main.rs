@@ -13,7 +13,6 @@ mod help;
 mod keys;
 mod load;
 mod log;
-mod model;
 mod proxy;
 mod support;
 mod trust;
