@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Decide whom you believe.
     #[command(subcommand)]
     Trust(commands::trust::Trust),
+    /// Exact models: import, list, show, verify, remove, measure.
+    #[command(subcommand)]
+    Model(commands::model::Model),
     /// What a log says, checked as somebody would who does not believe its operator.
     #[command(subcommand)]
     Log(commands::log::Log),
@@ -83,6 +86,7 @@ impl Command {
             Self::Verify(command) => command.run(ui),
             Self::Receipt(command) => command.run(ui),
             Self::Trust(command) => command.run(ui),
+            Self::Model(command) => command.run(ui),
             Self::Log(command) => command.run(ui),
             Self::Witness(command) => command.run(ui),
             Self::Proxy(command) => command.run(ui),
@@ -101,6 +105,7 @@ impl Command {
             Self::Verify(command) => command.json,
             Self::Receipt(command) => command.wants_json(),
             Self::Trust(command) => command.wants_json(),
+            Self::Model(command) => command.wants_json(),
             Self::Log(command) => command.wants_json(),
             Self::Key(command) => command.wants_json(),
             Self::Config(command) => command.wants_json(),

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod man;
+pub(crate) mod model;
 pub(crate) mod proxy;
 pub(crate) mod receipt;
 pub(crate) mod serve;

@@ -181,16 +181,60 @@ impl Builder {
         let (lo, hi) = linear_range(&weight, bias.as_deref(), k as usize, &input)
             .ok_or_else(|| ImportError::quantization(name, "an accumulator could leave i32"))?;
         let weight = self.constant(format!("{name}.weight"), &[n, k], Elements::I8(weight))?;
+        self.linear_node(name, x, weight, bias, [lo, hi])
+    }
+
+    /// As [`Builder::linear`], with int8 weights that were added already.
+    ///
+    /// # Errors
+    /// There is no such constant, or as [`Builder::linear`].
+    pub fn linear_shared(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        weight: ConstantId,
+        bias: Option<Vec<i32>>,
+    ) -> Result<NodeId, ImportError> {
+        let input = self.result(x);
+        let range = match self.constant_data(weight) {
+            Some(Constant {
+                shape,
+                elements: Elements::I8(elements),
+            }) => {
+                let k = shape.last().copied().unwrap_or(1) as usize;
+                linear_range(elements, bias.as_deref(), k, &input)
+            }
+            _ => return Err(ImportError::missing("an int8 constant", name)),
+        };
+        let (lo, hi) = range
+            .ok_or_else(|| ImportError::quantization(name, "an accumulator could leave i32"))?;
+        self.linear_node(name, x, weight, bias, [lo, hi])
+    }
+
+    fn linear_node(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        weight: ConstantId,
+        bias: Option<Vec<i32>>,
+        [lo, hi]: [i32; 2],
+    ) -> Result<NodeId, ImportError> {
+        let rows = self
+            .constant_data(weight)
+            .and_then(|constant| constant.shape.first().copied())
+            .unwrap_or(0);
         let bias = match bias {
-            Some(bias) => Some(self.constant(format!("{name}.bias"), &[n], Elements::I32(bias))?),
+            Some(bias) => {
+                Some(self.constant(format!("{name}.bias"), &[rows], Elements::I32(bias))?)
+            }
             None => None,
         };
-        let mut shape = input.shape;
+        let mut shape = self.result(x).shape;
         if let Some(last) = shape.last_mut() {
-            *last = n;
+            *last = rows;
         }
         let result = NodeType {
-            by_position: input.by_position,
+            by_position: self.result(x).by_position,
             shape,
             lo,
             hi,
@@ -244,15 +288,13 @@ impl Builder {
                 u32::try_from(at).unwrap_or(u32::MAX)
             })
             .collect();
-        let renumber = |id: &mut ConstantId| {
-            id.0 = place.get(id.0 as usize).copied().unwrap_or(u32::MAX);
-        };
-        let mut nodes = self.nodes;
-        for node in &mut nodes {
-            constants_of(&mut node.operator)
-                .into_iter()
-                .for_each(renumber);
-        }
+        let renumbered =
+            |id: ConstantId| ConstantId(place.get(id.0 as usize).copied().unwrap_or(u32::MAX));
+        let nodes = self.nodes.into_iter().map(|node| Node {
+            operator: node.operator.map_constants(renumbered),
+            ..node
+        });
+        let nodes = nodes.collect();
         let mut interface = interface;
         if let Interface::Tensor { inputs, .. } = &mut interface {
             for input in inputs {
@@ -262,8 +304,8 @@ impl Builder {
                     ..
                 } = &mut input.kind
                 {
-                    renumber(thresholds);
-                    renumber(offsets);
+                    *thresholds = renumbered(*thresholds);
+                    *offsets = renumbered(*offsets);
                 }
             }
         }
@@ -302,31 +344,4 @@ fn linear_range(
         hi = hi.max(b + positive * hi_x + negative * lo_x);
     }
     Some((i32::try_from(lo).ok()?, i32::try_from(hi).ok()?))
-}
-
-fn constants_of(operator: &mut Operator) -> Vec<&mut ConstantId> {
-    match operator {
-        Operator::Embed {
-            table, multipliers, ..
-        } => vec![table, multipliers],
-        Operator::Linear { weight, bias } | Operator::Conv { weight, bias, .. } => {
-            std::iter::once(weight).chain(bias).collect()
-        }
-        Operator::Requantize { multipliers, .. } | Operator::ChannelScale { multipliers, .. } => {
-            vec![multipliers]
-        }
-        Operator::Table { table } => vec![table],
-        Operator::Rope { cosines, sines } => vec![cosines, sines],
-        Operator::Trees(trees) => vec![
-            &mut trees.roots,
-            &mut trees.feature,
-            &mut trees.threshold,
-            &mut trees.left,
-            &mut trees.right,
-            &mut trees.leaf,
-            &mut trees.values,
-            &mut trees.base,
-        ],
-        _ => Vec::new(),
-    }
 }

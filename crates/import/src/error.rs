@@ -63,6 +63,9 @@ pub enum ImportError {
         /// Why.
         why: String,
     },
+    /// The program that was made is refused by the checker: a fault of this importer.
+    #[error("the exact program is not accepted")]
+    Program(#[from] proofmark_program::ProgramError),
     /// A file could not be read or written.
     #[error("{}", path.display())]
     Io {
@@ -84,6 +87,7 @@ impl ImportError {
             Self::Missing { .. } => "import.missing",
             Self::Quantization { .. } => "import.quantization",
             Self::Io { .. } => "import.unreadable",
+            Self::Program(error) => error.code(),
         }
     }
 
@@ -91,7 +95,9 @@ impl ImportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Malformed { .. } | Self::TooLarge { .. } => ErrorKind::Malformed,
-            Self::Unsupported { .. } | Self::Quantization { .. } => ErrorKind::Rejected,
+            Self::Unsupported { .. } | Self::Quantization { .. } | Self::Program(_) => {
+                ErrorKind::Rejected
+            }
             Self::Missing { .. } | Self::Io { .. } => ErrorKind::Unavailable,
         }
     }

@@ -13,6 +13,7 @@ mod help;
 mod keys;
 mod load;
 mod log;
+mod model;
 mod proxy;
 mod support;
 mod trust;
