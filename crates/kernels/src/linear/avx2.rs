@@ -3,9 +3,9 @@
 //! `vpmaddubsw` would need no widening, but saturates at 16 bits: 2·255·127 is beyond them.
 
 use std::arch::x86_64::{
-    _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_hadd_epi32, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi64x, _mm256_setzero_si256,
-    _mm256_storeu_si256,
+    _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_epi32, _mm256_cvtepi8_epi16,
+    _mm256_hadd_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_permute4x64_epi64,
+    _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
 };
 
 use super::activations::Rows;
@@ -33,12 +33,16 @@ pub(super) fn multiply(panel: &Panel<'_>, x: &Rows<'_>, count: usize, tile: &mut
 #[target_feature(enable = "avx2")]
 fn rows<const R: usize>(panel: &Panel<'_>, v: usize, x: &Rows<'_>, tile: &mut Tile) {
     let mut sums = [[_mm256_setzero_si256(); PARTS]; R];
+    // What comes next, in order: this block's passes go in strides, which no prefetcher foresees.
+    let next = panel.weights.as_ptr().wrapping_add(panel.weights.len());
+    let next = next.wrapping_add(panel.weights.len() / panel.vectors * v);
     for (at, w) in panel
         .weights
         .chunks_exact(panel.vectors * VECTOR)
         .enumerate()
     {
         let w = &w[v * VECTOR..][..VECTOR];
+        _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(at * VECTOR));
         let mut quads = [_mm256_setzero_si256(); R];
         for (r, quad) in quads.iter_mut().enumerate() {
             // SAFETY: four numbers of two bytes; alignment is not needed.

@@ -1,5 +1,15 @@
 //! One battery for every instruction set of this processor: each kernel against the operator's definition
 //! (specs/04-program.md), written down once more in plain and slow arithmetic.
+//!
+//! Other processors, emulated (Debian: `qemu-user`, `gcc-aarch64-linux-gnu`; Node 20 or later):
+//!
+//! ```sh
+//! export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+//! export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+//! cargo test --target aarch64-unknown-linux-gnu -p proofmark-kernels --lib --test battery
+//! export CARGO_TARGET_WASM32_WASIP1_RUNNER="node --no-warnings $PWD/crates/kernels/tests/wasi.mjs"
+//! RUSTFLAGS="-C target-feature=+simd128" cargo test --target wasm32-wasip1 -p proofmark-kernels --lib --test battery
+//! ```
 
 mod attention;
 mod elementwise;
@@ -55,4 +65,5 @@ fn scalar_code_is_always_there_and_names_are_unique() {
         assert_eq!(Isa::by_name(isa.name()), Some(*isa));
     }
     assert_eq!(Isa::by_name("abacus"), None);
+    println!("held to its definition: {all:?}");
 }
