@@ -79,6 +79,13 @@ impl Keys {
             .ok_or_else(|| ImportError::missing(format!("key {key}"), FORMAT))
     }
 
+    /// The number of layers, bounded before anything is made for each of them.
+    fn layers(&mut self, key: &'static str) -> Result<usize, ImportError> {
+        let layers = self.required(key)?;
+        check_layers(layers)?;
+        Ok(layers)
+    }
+
     fn number(&mut self, key: &'static str, otherwise: f64) -> Result<f64, ImportError> {
         match self.take(key) {
             None => Ok(otherwise),
@@ -196,7 +203,7 @@ fn activation(name: Option<&str>, family: Family) -> Result<Activation, ImportEr
 fn llama(keys: &mut Keys, family: Family) -> Result<DecoderConfig, ImportError> {
     let hidden = keys.required("hidden_size")?;
     let heads = keys.required("num_attention_heads")?;
-    let layers = keys.required("num_hidden_layers")?;
+    let layers = keys.layers("num_hidden_layers")?;
     let head_dim = match keys.size("head_dim")? {
         Some(head_dim) => head_dim,
         // The default of `transformers` for Qwen3.
@@ -341,7 +348,7 @@ fn rope(keys: &mut Keys, head_dim: usize, max_positions: usize) -> Result<Rope, 
 fn gpt2(keys: &mut Keys) -> Result<DecoderConfig, ImportError> {
     let hidden = keys.required("n_embd")?;
     let heads = keys.required("n_head")?;
-    let layers = keys.required("n_layer")?;
+    let layers = keys.layers("n_layer")?;
     let head_dim = hidden / heads;
     let scaled = keys.flag("scale_attn_weights", true)?;
     for key in ["scale_attn_by_inverse_layer_idx", "add_cross_attention"] {
@@ -378,17 +385,22 @@ fn gpt2(keys: &mut Keys) -> Result<DecoderConfig, ImportError> {
     })
 }
 
+fn check_layers(layers: usize) -> Result<(), ImportError> {
+    if layers as u64 <= LAYERS_MAX {
+        return Ok(());
+    }
+    Err(ImportError::TooLarge {
+        what: "layers",
+        at: FORMAT.into(),
+        got: layers as u64,
+        limit: LAYERS_MAX,
+    })
+}
+
 /// Sizes that fit each other.
 pub(crate) fn check(config: DecoderConfig) -> Result<DecoderConfig, ImportError> {
     let fault = |what: &str| Err(malformed("sizes", what.to_owned()));
-    if config.layers as u64 > LAYERS_MAX {
-        return Err(ImportError::TooLarge {
-            what: "layers",
-            at: FORMAT.into(),
-            got: config.layers as u64,
-            limit: LAYERS_MAX,
-        });
-    }
+    check_layers(config.layers)?;
     if config.head_dim == 0 || config.heads > 1024 || config.head_dim > 4096 {
         return fault("a head has 1 to 4096 dimensions, a layer at most 1024 heads");
     }

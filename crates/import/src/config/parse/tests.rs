@@ -71,6 +71,12 @@ fn settings_that_are_off_are_passed_over() {
 }
 
 #[test]
+fn layers_are_bounded_before_anything_is_made_for_each() {
+    let error = with(&[("num_hidden_layers", 1025.into())]).unwrap_err();
+    assert!(matches!(error, ImportError::TooLarge { got: 1025, .. }));
+}
+
+#[test]
 fn windows_are_those_of_the_family() {
     let mistral = with(&[
         ("model_type", "mistral".into()),
