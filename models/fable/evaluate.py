@@ -16,7 +16,7 @@ import pathlib
 import sys
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, logging
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -41,9 +41,9 @@ def perplexity(model, tokenizer, path):
     print(f"perplexity: model {ours:.4f}, generator {best:.4f}, {100 * (ours / best - 1):+.2f} %")
 
 
-def answer(model, tokenizer, messages):
+def answer(model, tokenizer, messages, most=48):
     ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-    made = model.generate(**ids, max_new_tokens=48, do_sample=False)
+    made = model.generate(**ids, max_new_tokens=most, do_sample=False)
     return tokenizer.decode(made[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
@@ -71,11 +71,12 @@ def main():
     parser.add_argument("--ask", help="only answer this")
     arguments = parser.parse_args()
     torch.set_num_threads(2)
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32).eval()
     with torch.no_grad():
         if arguments.ask:
-            print(answer(model, tokenizer, [{"role": "user", "content": arguments.ask}]))
+            print(answer(model, tokenizer, [{"role": "user", "content": arguments.ask}], 300))
             return
         perplexity(model, tokenizer, arguments.heldout)
         score(model, tokenizer, arguments.questions, arguments.wrong)

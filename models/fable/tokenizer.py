@@ -1,6 +1,6 @@
 """Train the tokenizer: byte-level BPE on documents of the generator; and write its chat template.
 
-    python fable/tokenizer.py        # writes tokenizer.json, tokenizer_config.json, special_tokens_map.json
+python fable/tokenizer.py        # writes tokenizer.json, tokenizer_config.json, special_tokens_map.json
 """
 
 import json

@@ -25,6 +25,7 @@ sys.path.insert(0, str(HERE))
 
 import chat  # noqa: E402
 import generate  # noqa: E402
+import lessons  # noqa: E402
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
@@ -53,6 +54,9 @@ CONFIG = {
 SEED = 20261121
 LENGTH, BATCH = 384, 16
 PAD = 65535
+WEIGHTED, ANSWER_WEIGHT, SHORT = 800, 5.0, 40
+SCHEDULE = [(0, 0.02), (50, 1), (1200, 1), (1600, 0.5), (2000, 0.304), (2050, 0.6), (2450, 0.6), (2900, 0.01)]
+LESSONS = [(1600, 8), (2200, 12)]  # from these steps on, so many rows of each batch are lessons
 
 
 def rms_norm(x, gain):
@@ -112,13 +116,16 @@ class Fable(nn.Module):
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
-    def forward(self, ids, targets):
+    def forward(self, ids, targets, weights):
         cos, sin = self.cos[: ids.shape[1]].bfloat16(), self.sin[: ids.shape[1]].bfloat16()
         x = self.embed(ids)
         for layer in self.layers:
             x = layer(x, cos, sin)
         logits = F.linear(rms_norm(x, self.norm), self.embed.weight)
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
+        losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD, reduction="none")
+        count = (targets != PAD).sum()
+        weights = weights.flatten()
+        return (losses * weights).sum() / weights.sum(), losses.sum() / count
 
 
 def export(model, out):
@@ -159,7 +166,7 @@ def pack(documents):
     return [tokens + [PAD] * free for free, tokens in rows]
 
 
-def training_rows(path, count):
+def training_rows(path, count, text_of, first):
     """At least `count` rows of training tokens, made once and kept in a file."""
     if path.exists():
         rows = np.load(path, mmap_mode="r")
@@ -167,23 +174,56 @@ def training_rows(path, count):
             return rows
     tokenizer = Tokenizer.from_file(str(HERE / "float" / "tokenizer.json"))
     rng = np.random.Generator(np.random.PCG64(SEED))
-    parts, number, tokens = [], generate.FIRST_TRAINING, 0
+    parts, number, tokens = [], first, 0
     while sum(map(len, parts)) < count:
-        texts = [generate.document(n).text for n in range(number, number + 2000)]
+        texts = [text_of(n) for n in range(number, number + 2000)]
         number += 2000
-        documents = [e.ids for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
+        documents = [e.ids[: LENGTH + 1] for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
         tokens += sum(map(len, documents))
         packed = np.array(pack(documents), np.uint16)
         parts.append(packed[rng.permutation(len(packed))])
     rows = np.concatenate(parts)
     np.save(path, rows)
-    print(f"{number - generate.FIRST_TRAINING} documents, {tokens} tokens, {len(rows)} rows", flush=True)
+    print(f"{path.name}: {number - first} documents, {tokens} tokens, {len(rows)} rows", flush=True)
     return rows
 
 
-def rate_at(step, steps):
-    """Warm up, stay, and fall linearly over the last 40 %."""
-    return min(1.0, (step + 1) / 50, max(0.02, (steps - step) / (0.4 * steps)))
+def lesson_rows(step):
+    """How many lesson rows were used before a step, and how many it uses."""
+    used = count = 0
+    for begin, end in zip(LESSONS, [*LESSONS[1:], (math.inf, 0)], strict=True):
+        if step >= begin[0]:
+            used += (min(step, end[0]) - begin[0]) * begin[1]
+            count = begin[1]
+    return used, count
+
+
+def weights_of(targets, step, lessons):
+    """The weight of each target: 0 for PAD; from WEIGHTED on, ANSWER_WEIGHT inside short answers, which are few but hard.
+
+    Of the last `lessons` rows, which are lessons, only what the assistant says counts. Weights that depend on the context
+    alone do not move the optimum: it is still the generator's distribution.
+    """
+    weights = np.ones(targets.shape, np.float32)
+    weights[len(targets) - lessons :] = 0
+    assistant, end = chat.SPECIAL.index(chat.ASSISTANT), chat.SPECIAL.index(chat.END)
+    for index, (row, line) in enumerate(zip(weights, targets, strict=True)):
+        lesson = index >= len(targets) - lessons
+        if step < WEIGHTED and not lesson:
+            continue
+        for begin in np.flatnonzero(line == assistant):
+            length = np.flatnonzero(line[begin:] == end)
+            stop = begin + length[0] if len(length) else len(line)
+            short = len(length) and length[0] < SHORT
+            row[begin + 1 : stop + lesson] = ANSWER_WEIGHT if short else 1
+    weights[targets == PAD] = 0
+    return weights
+
+
+def rate_at(step):
+    """The learning rate at a step, as a part of --rate. It falls to 0.3 and rises once more: the first fall showed that
+    questions needed longer."""
+    return float(np.interp(step, *zip(*SCHEDULE, strict=True)))
 
 
 def optimizers(model, rate):
@@ -199,8 +239,7 @@ def optimizers(model, rate):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1600)
-    parser.add_argument("--stop", type=int, help="stop after this step (the schedule is still that of --steps)")
+    parser.add_argument("--steps", type=int, default=SCHEDULE[-1][0])
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--work", type=pathlib.Path, default=HERE / "work", help="checkpoints and training rows")
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "float")
@@ -210,7 +249,13 @@ def main():
     torch.manual_seed(SEED)
     torch.set_num_threads(2)
     arguments.work.mkdir(exist_ok=True)
-    rows = training_rows(arguments.work / "rows.npy", arguments.steps * BATCH)
+    rows = training_rows(
+        arguments.work / "rows.npy",
+        arguments.steps * BATCH,
+        lambda number: generate.document(number).text,
+        generate.FIRST_TRAINING,
+    )
+    taught = training_rows(arguments.work / "lessons.npy", lesson_rows(arguments.steps)[0], lessons.lesson, 0)
     model = Fable()
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
     both = optimizers(model, arguments.rate)
@@ -224,16 +269,19 @@ def main():
         first = state["step"]
     run = torch.compile(model) if arguments.compile else model
     begun, mean = time.monotonic(), None
-    for step in range(first, arguments.stop or arguments.steps):
-        window = torch.from_numpy(rows[step * BATCH : (step + 1) * BATCH].astype(np.int64))
-        ids, targets = window[:, :-1], window[:, 1:]
+    for step in range(first, arguments.steps):
+        window = rows[step * BATCH : (step + 1) * BATCH].astype(np.int64)
+        before, count = lesson_rows(step)
+        if count:
+            window[-count:] = taught[before : before + count]
+        ids, targets = torch.from_numpy(np.where(window == PAD, 1, window)[:, :-1]), window[:, 1:]
         with torch.autocast("cpu", torch.bfloat16):
-            loss = run(torch.where(ids == PAD, 1, ids), targets)
-        loss.backward()
+            weighted, loss = run(ids, torch.from_numpy(targets), torch.from_numpy(weights_of(targets, step, count)))
+        weighted.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in both:
             for group in optimizer.param_groups:
-                group["lr"] = group["base"] * rate_at(step, arguments.steps)
+                group["lr"] = group["base"] * rate_at(step)
             optimizer.step()
             optimizer.zero_grad()
         mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
