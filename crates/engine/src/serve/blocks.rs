@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::exec::{BLOCK, BlockId};
 
 /// Domain separator of keys.
-const DOMAIN: &[u8] = b"proofmark/engine/prefix\n";
+const DOMAIN: &[u8] = b"proofmark/engine/1/prefix\n";
 
 /// Digest of all ids from position 0 to the end of a block: blocks with equal keys hold equal keys and values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
