@@ -1,8 +1,11 @@
 //! Rotary position (specs/04-program.md §3.2).
 
-#![expect(
-    unsafe_code,
-    reason = "calls code compiled for the instruction set that was detected"
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "calls code compiled for the instruction set that was detected"
+    )
 )]
 
 use crate::Isa;

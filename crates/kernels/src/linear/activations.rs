@@ -1,8 +1,11 @@
 //! Activations as the kernels read them, packed once per matrix and shared by all outputs and threads.
 
-#![expect(
-    unsafe_code,
-    reason = "calls code compiled for the instruction set that was detected"
+#![cfg_attr(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    expect(
+        unsafe_code,
+        reason = "calls code compiled for the instruction set that was detected"
+    )
 )]
 
 #[cfg(target_arch = "aarch64")]
@@ -14,7 +17,13 @@ use super::{Panel, QUAD, Tile, scalar};
 use super::{avx2, avx512};
 use crate::Isa;
 use crate::aligned::Aligned;
-use crate::isa::{Kind, compiled};
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_feature = "simd128"
+))]
+use crate::isa::Kind;
+use crate::isa::compiled;
 
 /// Rows of limbs of a tile.
 pub(super) const LIMBS: usize = 6;
@@ -52,6 +61,10 @@ impl Span {
 
 /// How activations are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    expect(dead_code, reason = "no kernel of this target reads limbs")
+)]
 enum Form {
     /// As they are: rows of `quads · 4`.
     Wide,
