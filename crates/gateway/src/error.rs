@@ -136,6 +136,19 @@ pub enum GatewayError {
         /// When to come back, seconds.
         retry_after_s: u32,
     },
+    /// A model of this node's own cannot do what was asked for. The caller is at fault.
+    #[error("{message}")]
+    NotExecutable {
+        /// The stable code.
+        code: &'static str,
+        /// The parameter at fault, if it is one.
+        param: Option<String>,
+        /// In words, without contents.
+        message: String,
+    },
+    /// The engine of a model of this node's own did not come to the end.
+    #[error("The model of this node failed.")]
+    EngineFailed,
     /// No upstream that serves the model could be reached.
     #[error("The upstream '{upstream}' cannot be reached.")]
     UpstreamUnreachable {
@@ -183,7 +196,7 @@ pub enum GatewayError {
 
 impl GatewayError {
     /// Every code that [`GatewayError::code`] returns, in the order of specs/03-http.md §5.
-    pub const CODES: [&'static str; 25] = [
+    pub const CODES: [&'static str; 28] = [
         "invalid_json",
         "duplicate_member",
         "missing_member",
@@ -201,6 +214,9 @@ impl GatewayError {
         "rate_limit_exceeded",
         "insufficient_quota",
         "overloaded",
+        "unsupported_parameter",
+        "context_length_exceeded",
+        "engine_failed",
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_malformed",
@@ -229,6 +245,8 @@ impl GatewayError {
             Self::RateLimitExceeded { .. } => "rate_limit_exceeded",
             Self::InsufficientQuota { .. } => "insufficient_quota",
             Self::Overloaded { .. } => "overloaded",
+            Self::NotExecutable { code, .. } => code,
+            Self::EngineFailed => "engine_failed",
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamMalformed { .. } => "upstream_malformed",
@@ -247,8 +265,10 @@ impl GatewayError {
             Self::Request(_)
             | Self::InvalidHeader { .. }
             | Self::InvalidQuery { .. }
+            | Self::NotExecutable { .. }
             | Self::IncompleteBody
             | Self::UnknownPrevious => StatusCode::BAD_REQUEST,
+            Self::EngineFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ModelNotFound { .. } | Self::UnknownReceipt | Self::NotFound => {
@@ -288,6 +308,7 @@ impl GatewayError {
             Self::Request(error) => error.param(),
             Self::InvalidHeader { name, .. } => Some(name),
             Self::InvalidQuery { param, .. } => Some(param),
+            Self::NotExecutable { param, .. } => param.as_deref(),
             Self::ModelNotFound { .. } => Some("model"),
             _ => None,
         }

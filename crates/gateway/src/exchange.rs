@@ -1,14 +1,16 @@
 //! Everything that happened to one request: what a receipt is made of.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use proofmark_http::TlsFacts;
 use proofmark_openai::{Answer, JsonText, Operation};
 use proofmark_receipt::{
-    Adjustment, Attempt, ClaimsDigest, Outcome, ReceiptId, ReceiptSecret, StreamClaim, Timing,
+    Adjustment, Attempt, ClaimsDigest, Outcome, ReceiptId, ReceiptSecret, SeedChooser, StreamClaim,
+    Timing,
 };
 
 use crate::access::{Admitted, Deposit, NanoUsd, Slot};
@@ -40,6 +42,8 @@ pub struct Exchange {
     pub handoff: Handoff,
     /// What came back.
     pub returned: Returned,
+    /// What was executed, if a model of this node's own answered.
+    pub executed: Option<ExecutedHere>,
     /// Chain over the events of the stream as they were sent on.
     pub stream: Option<StreamClaim>,
     /// How it ended.
@@ -67,6 +71,81 @@ pub struct Handoff {
     pub attempts: Vec<Attempt>,
     /// What was seen of the upstream's TLS.
     pub tls: Option<TlsFacts>,
+}
+
+/// What a model of this node's own did.
+#[derive(Clone)]
+pub struct ExecutedHere {
+    /// Name under which it is served.
+    pub model: Arc<str>,
+    /// Digest of the model closure (specs/04-program.md §6.3).
+    pub closure: [u8; 32],
+    /// Digest of the engine's build.
+    pub engine: [u8; 32],
+    /// The rendered prompt, or the encoded input tensors.
+    pub prompt: Bytes,
+    /// Input token ids.
+    pub input: Arc<[u32]>,
+    /// Name and JSON text of every parameter as used.
+    pub parameters: Vec<(String, String)>,
+    /// Seed of the sampler.
+    pub seed: u64,
+    /// Who chose it.
+    pub seed_chosen_by: SeedChooser,
+    /// Clock that the chat template saw, Unix seconds.
+    pub template_clock: Option<u64>,
+    /// Output token ids of each choice, as far as its text was sent.
+    pub output: OutputIds,
+}
+
+impl ExecutedHere {
+    /// Bytes that keeping it takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let parameters = self
+            .parameters
+            .iter()
+            .map(|(name, json)| name.len() + json.len());
+        let ids = self.input.len() + self.output.count();
+        self.prompt.len() + 4 * ids + parameters.sum::<usize>()
+    }
+}
+
+impl fmt::Debug for ExecutedHere {
+    /// Without contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutedHere")
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Output token ids by index of the choice. Shared by the exchange and by whoever generates the answer.
+#[derive(Clone, Default)]
+pub struct OutputIds(Arc<Mutex<BTreeMap<u32, Vec<u32>>>>);
+
+impl OutputIds {
+    /// Adds ids to a choice.
+    pub fn extend(&self, choice: u32, ids: &[u32]) {
+        self.lock()
+            .entry(choice)
+            .or_default()
+            .extend_from_slice(ids);
+    }
+
+    /// The ids of a choice so far; `None` if it has not begun.
+    #[must_use]
+    pub fn of(&self, choice: u32) -> Option<Vec<u32>> {
+        self.lock().get(&choice).cloned()
+    }
+
+    fn count(&self) -> usize {
+        self.lock().values().map(Vec::len).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<u32>>> {
+        // Ids are appended whole: a panic elsewhere leaves none half-written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One difference between the received and the forwarded body.

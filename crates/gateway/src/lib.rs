@@ -8,6 +8,7 @@ pub mod endpoints;
 mod error;
 mod exchange;
 mod issue;
+pub mod local;
 pub mod metrics;
 mod models;
 mod relay;
@@ -19,10 +20,13 @@ mod upstream;
 pub use ambient::{Clock, Entropy, EntropyError, SystemClock, SystemEntropy};
 pub use caller::Wishes;
 pub use config::{
-    Config, ConfigError, ContentStore, Durability, LogConfig, LoggingConfig, LoggingFormat,
-    ReceiptsConfig, ServerConfig, StoreConfig, UpstreamConfig, UpstreamKey, WitnessConfig,
+    BundledModel, Config, ConfigError, ContentStore, Durability, EngineConfig, LogConfig,
+    LoggingConfig, LoggingFormat, ModelConfig, ReceiptsConfig, ServerConfig, StoreConfig,
+    UpstreamConfig, UpstreamKey, WitnessConfig,
 };
 pub use error::{GatewayError, OverloadedBy, QuotaReason};
-pub use exchange::{Adjusted, Exchange, Handoff, IssueError, Issued, Issuer, Returned};
+pub use exchange::{
+    Adjusted, Exchange, ExecutedHere, Handoff, IssueError, Issued, Issuer, OutputIds, Returned,
+};
 pub use issue::{ReceiptIssuer, ReceiptIssuerConfig};
 pub use server::{Gateway, GatewayParts};

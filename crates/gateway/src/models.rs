@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::error::GatewayError;
+use crate::local::LocalModels;
 use crate::routing::{Routes, Target};
 use crate::upstream::Upstream;
 
@@ -28,6 +29,14 @@ const PAUSE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest list of one upstream, in bytes.
 const MAX_LIST_BYTES: usize = 4 << 20;
+
+/// What there is to list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer<'o> {
+    pub(crate) local: &'o LocalModels,
+    pub(crate) upstreams: &'o [Arc<Upstream>],
+    pub(crate) routes: &'o Routes,
+}
 
 /// The lists of all upstreams, each kept for a short time.
 #[derive(Debug)]
@@ -74,8 +83,8 @@ impl Catalog {
     }
 
     /// `GET /v1/models`.
-    pub(crate) async fn list(&self, upstreams: &[Arc<Upstream>], routes: &Routes) -> Response {
-        let entries = self.entries(upstreams, routes).await;
+    pub(crate) async fn list(&self, offer: Offer<'_>) -> Response {
+        let entries = self.entries(offer).await;
         let data = JsonText::array(entries.into_iter().map(|entry| entry.json));
         json(&JsonText::object([
             ("object", JsonText::string("list")),
@@ -84,17 +93,12 @@ impl Catalog {
     }
 
     /// `GET /v1/models/{id}`; `path` is what stands behind the last slash of the prefix, percent-encoded.
-    pub(crate) async fn one(
-        &self,
-        path: &str,
-        upstreams: &[Arc<Upstream>],
-        routes: &Routes,
-    ) -> Response {
+    pub(crate) async fn one(&self, path: &str, offer: Offer<'_>) -> Response {
         let Some(id) = percent_decode(path) else {
             return GatewayError::NotFound.into_response();
         };
         match self
-            .entries(upstreams, routes)
+            .entries(offer)
             .await
             .into_iter()
             .find(|entry| entry.id == id)
@@ -104,10 +108,21 @@ impl Catalog {
         }
     }
 
-    async fn entries(&self, upstreams: &[Arc<Upstream>], routes: &Routes) -> Vec<Entry> {
+    async fn entries(&self, offer: Offer<'_>) -> Vec<Entry> {
+        let Offer {
+            local,
+            upstreams,
+            routes,
+        } = offer;
         self.refresh(upstreams).await;
         let lists = self.lock();
-        let mut entries = Vec::new();
+        let mut entries: Vec<Entry> = local
+            .iter()
+            .map(|model| Entry {
+                id: model.name().to_string(),
+                json: model.entry(),
+            })
+            .collect();
         for (index, upstream) in upstreams.iter().enumerate() {
             let listed = lists.get(&index);
             let models = listed
@@ -115,7 +130,10 @@ impl Catalog {
                 .unwrap_or_default();
             let reachable = listed.is_some_and(|listed| !listed.failed);
             for model in models.iter() {
-                if let Some(id) = public_name(routes, index, &upstream.name, &model.name) {
+                // A name that a model of this node's own has leads to that one.
+                if let Some(id) = public_name(routes, index, &upstream.name, &model.name)
+                    .filter(|id| local.find(id).is_none())
+                {
                     let json = entry(&model.entry, &id, &upstream.name, state(reachable, true));
                     entries.push(Entry { id, json });
                 }

@@ -21,8 +21,9 @@ use crate::config::{Config, ConfigError};
 use crate::endpoints::Pending;
 use crate::error::GatewayError;
 use crate::exchange::Issuer;
+use crate::local::LocalModels;
 use crate::metrics::Metrics;
-use crate::models::Catalog;
+use crate::models::{Catalog, Offer};
 use crate::relay::{Relay, RelayParts};
 
 /// What [`Gateway::open`] needs beside the configuration.
@@ -35,6 +36,8 @@ pub struct GatewayParts<I> {
     pub metrics: Metrics,
     /// Receipts in the making, shared with the endpoint that is asked for them.
     pub pending: Pending,
+    /// The models of this node's own.
+    pub local: LocalModels,
     /// What answers all other paths, 404 and 405 included: [`crate::endpoints::router`].
     pub router: Router,
     /// Time.
@@ -68,6 +71,7 @@ impl<I: Issuer> Gateway<I> {
             access,
             metrics,
             pending,
+            local,
             router,
             clock,
             entropy,
@@ -86,6 +90,7 @@ impl<I: Issuer> Gateway<I> {
             access: Arc::clone(&access),
             metrics,
             pending,
+            local,
             clock: Arc::clone(&clock),
             entropy,
         };
@@ -123,10 +128,14 @@ impl<I: Issuer> Gateway<I> {
             Ok(_) => return GatewayError::InvalidApiKey.into_response(),
             Err(error) => return error.into_response(),
         }
-        let (upstreams, routes) = (&self.relay.upstreams, &self.relay.routes);
+        let offer = Offer {
+            local: &self.relay.local,
+            upstreams: &self.relay.upstreams,
+            routes: &self.relay.routes,
+        };
         match id {
-            None => self.catalog.list(upstreams, routes).await,
-            Some(id) => self.catalog.one(id, upstreams, routes).await,
+            None => self.catalog.list(offer).await,
+            Some(id) => self.catalog.one(id, offer).await,
         }
     }
 }

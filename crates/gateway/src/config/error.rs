@@ -29,6 +29,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         source: BaseUrlError,
     },
+    /// A model's name is empty, or another model has it.
+    #[error("model name {name:?}: every model of this node needs a name of its own")]
+    ModelName {
+        /// The name.
+        name: String,
+    },
     /// Two upstreams have one name.
     #[error("two upstreams are called {name}")]
     DuplicateUpstream {

@@ -26,8 +26,8 @@ use serde::Deserialize;
 use crate::access::{CapacityConfig, PriceConfig};
 pub use error::ConfigError;
 pub use sections::{
-    ContentStore, Durability, LogConfig, LoggingConfig, LoggingFormat, ReceiptsConfig,
-    ServerConfig, StoreConfig, WitnessConfig,
+    BundledModel, ContentStore, Durability, EngineConfig, LogConfig, LoggingConfig, LoggingFormat,
+    ModelConfig, ReceiptsConfig, ServerConfig, StoreConfig, WitnessConfig,
 };
 pub use upstream::{UpstreamConfig, UpstreamKey};
 
@@ -45,6 +45,10 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The upstreams, in order of preference.
     pub upstream: Vec<UpstreamConfig>,
+    /// Models of this node's own.
+    pub model: Vec<ModelConfig>,
+    /// How they are run.
+    pub engine: EngineConfig,
     /// What models cost.
     pub price: Vec<PriceConfig>,
     /// How much may be in flight at once.
@@ -69,6 +73,8 @@ impl Default for Config {
             name: "node-1".to_owned(),
             public_url: None,
             upstream: Vec::new(),
+            model: Vec::new(),
+            engine: EngineConfig::default(),
             price: Vec::new(),
             limits: CapacityConfig::default(),
             server: ServerConfig::default(),
@@ -130,6 +136,14 @@ impl Config {
                         target: target.clone(),
                     });
                 }
+            }
+        }
+        for (index, model) in self.model.iter().enumerate() {
+            let is_same = |other: &ModelConfig| other.name == model.name;
+            if model.name.is_empty() || self.model.iter().skip(index + 1).any(is_same) {
+                return Err(ConfigError::ModelName {
+                    name: model.name.clone(),
+                });
             }
         }
         for (index, price) in self.price.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! The sections beside the upstreams.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -107,6 +109,57 @@ impl Default for ReceiptsConfig {
     fn default() -> Self {
         Self {
             durability: Durability::Durable,
+        }
+    }
+}
+
+/// `[[model]]`: a model of this node's own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Name under which it is served.
+    pub name: String,
+    /// Its directory. Default: the model of this name in the data directory's store.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+}
+
+/// Whether the model inside of the program is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BundledModel {
+    /// If neither upstreams nor other models are configured.
+    Alone,
+    /// Always.
+    Serve,
+    /// Never.
+    Off,
+}
+
+/// `[engine]`: how models of this node's own are run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Default `alone`.
+    pub bundled: BundledModel,
+    /// Threads per model; 0 for one per processor. Default 0.
+    pub threads: u32,
+    /// Memory for each model with its keys and values, MiB. What does not fit is refused before it is loaded. Default 8192.
+    pub memory_mib: u32,
+    /// Requests that wait for a model; 503 beyond it. Default 256.
+    pub max_waiting: u32,
+    /// Answers that are generated at the same time. Default 32.
+    pub max_sequences: u32,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            bundled: BundledModel::Alone,
+            threads: 0,
+            memory_mib: 8_192,
+            max_waiting: 256,
+            max_sequences: 32,
         }
     }
 }

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use proofmark_keys::Serving;
 use proofmark_openai::{Answer, AttachmentKind, AttachmentSource, Fields, Members, Request};
 use proofmark_receipt::{
-    AdjustmentKind, Attachment, AttachmentForm, Body, Choice, Claims, Cost, Execution, Finish,
-    Issuer, LogClaim, Operation, Provenance, Provider, ReceiptError, Relayed, Salts, ScopeKey,
-    TlsFacts, Usage,
+    AdjustmentKind, Attachment, AttachmentForm, Body, Choice, Claims, Cost, Executed, Execution,
+    Finish, Issuer, LogClaim, Operation, Parameter, Provenance, Provider, ReceiptError, Relayed,
+    Salts, ScopeKey, TlsFacts, Usage, commit_tokens,
 };
 
-use crate::exchange::{Adjusted, Exchange};
+use crate::exchange::{Adjusted, Exchange, ExecutedHere};
 use crate::store::RetentionPolicy;
 
 /// Longest text of a provider or a caller that a claim repeats; what is longer is cut. The whole of it is committed to with the bodies.
@@ -21,6 +21,8 @@ const MAX_MEDIA_TYPE_BYTES: usize = 100;
 
 /// Kind of a relayed receipt in the log.
 const KIND_RELAYED: u8 = 1;
+/// Kind of an executed receipt in the log.
+const KIND_EXECUTED: u8 = 2;
 
 /// An exchange that gets its receipt.
 pub(super) struct Issuing<'i> {
@@ -62,11 +64,16 @@ impl Issuing<'_> {
                 .map(|id| self.salts.scope("caller").commit("api-key", id.as_bytes())),
             received: received(&self.salts.scope("received"), members),
             attachments: self.attachments(&request),
-            execution: self.execution(members, answer),
+            execution: match &exchange.executed {
+                Some(executed) => self.executed(executed),
+                None => self.relayed(members, answer),
+            },
             output: self.output(answer),
-            finish: answer.and_then(finish),
+            finish: answer
+                .and_then(finish)
+                .map(|reasons| (self.witness(), reasons)),
             outcome: exchange.outcome.clone(),
-            usage: answer.and_then(usage),
+            usage: answer.and_then(usage).map(|usage| (self.witness(), usage)),
             cost: exchange.cost.map(|cost| Cost {
                 currency: "USD".to_owned(),
                 amount_nano: cost.0,
@@ -76,7 +83,11 @@ impl Issuing<'_> {
             policy: None,
             log: LogClaim {
                 origin: self.origin.to_owned(),
-                kind: KIND_RELAYED,
+                kind: if exchange.executed.is_some() {
+                    KIND_EXECUTED
+                } else {
+                    KIND_RELAYED
+                },
                 value_class: exchange.wishes.value_class,
             },
             audit: exchange
@@ -89,7 +100,35 @@ impl Issuing<'_> {
         })
     }
 
-    fn execution(&self, members: &Members<'_>, answer: Option<&Answer>) -> Execution {
+    /// Whose word finish reasons and token counts are: who executes counts himself.
+    fn witness(&self) -> Provenance {
+        if self.exchange.executed.is_some() {
+            Provenance::Observed
+        } else {
+            Provenance::Provider
+        }
+    }
+
+    fn executed(&self, executed: &ExecutedHere) -> Execution {
+        let scope = self.salts.scope("executed");
+        Execution::Executed(Executed {
+            model: cut(&executed.model),
+            closure: executed.closure,
+            engine: executed.engine,
+            prompt: scope.commit("prompt", &executed.prompt),
+            input_tokens: commit_tokens(&scope, "in", &executed.input),
+            parameters: executed
+                .parameters
+                .iter()
+                .map(|(name, json)| Parameter::new(&scope, name, json))
+                .collect(),
+            seed: executed.seed,
+            seed_chosen_by: executed.seed_chosen_by,
+            template_clock: executed.template_clock,
+        })
+    }
+
+    fn relayed(&self, members: &Members<'_>, answer: Option<&Answer>) -> Execution {
         let Exchange {
             handoff,
             returned,
@@ -189,12 +228,15 @@ impl Issuing<'_> {
                     .fields
                     .iter()
                     .map(|field| (field.name.as_str(), field.value.as_slice()));
-                Some(Choice::commit(
-                    index,
-                    &scope,
-                    choice.text.as_bytes(),
-                    fields,
-                ))
+                let ids = self
+                    .exchange
+                    .executed
+                    .as_ref()
+                    .and_then(|e| e.output.of(index));
+                Some(Choice {
+                    tokens: ids.map(|ids| commit_tokens(&scope, "out", &ids)),
+                    ..Choice::commit(index, &scope, choice.text.as_bytes(), fields)
+                })
             })
             .collect()
     }
@@ -255,7 +297,7 @@ fn source_text<'s>(source: &'s AttachmentSource<'_>) -> Cow<'s, [u8]> {
     }
 }
 
-fn finish(answer: &Answer) -> Option<(Provenance, Vec<Finish>)> {
+fn finish(answer: &Answer) -> Option<Vec<Finish>> {
     let reasons: Vec<Finish> = answer
         .choices
         .iter()
@@ -266,16 +308,15 @@ fn finish(answer: &Answer) -> Option<(Provenance, Vec<Finish>)> {
             })
         })
         .collect();
-    (!reasons.is_empty()).then_some((Provenance::Provider, reasons))
+    (!reasons.is_empty()).then_some(reasons)
 }
 
-fn usage(answer: &Answer) -> Option<(Provenance, Usage)> {
+fn usage(answer: &Answer) -> Option<Usage> {
     let usage = answer.usage.as_ref()?;
-    let usage = Usage {
+    Some(Usage {
         input_tokens: usage.input_tokens,
         output_tokens: usage.output_tokens,
-    };
-    Some((Provenance::Provider, usage))
+    })
 }
 
 /// The first [`MAX_TEXT_BYTES`] of a text.

@@ -147,7 +147,11 @@ impl Inner {
             .map_err(|source| IssueError::Receipt { source })?;
         // What `ReceiptLeaf::of` makes of the claims, with the digest that signing has computed already.
         let leaf = ReceiptLeaf {
-            kind: LeafKind::Relayed,
+            kind: if exchange.executed.is_some() {
+                LeafKind::Executed
+            } else {
+                LeafKind::Relayed
+            },
             value_class: exchange.wishes.value_class,
             audit: exchange.wishes.audit,
             claims: receipt.digest(),
@@ -197,6 +201,7 @@ impl Inner {
                 .answer
                 .as_ref()
                 .map_or(&[], |answer| answer.choices.as_slice()),
+            executed: exchange.executed.as_ref(),
         };
         Ok(seal(
             kept,

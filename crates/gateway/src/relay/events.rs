@@ -121,7 +121,7 @@ impl Marks {
 }
 
 /// Appends an event. Data with line breaks is split into lines, as the format wants it.
-pub(super) fn write_event(kind: &str, data: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_event(kind: &str, data: &[u8], out: &mut Vec<u8>) {
     if !kind.is_empty() {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.as_bytes());

@@ -6,6 +6,7 @@ mod body;
 mod draft;
 mod events;
 mod forward;
+mod here;
 mod memory;
 mod outcome;
 mod respond;
@@ -28,21 +29,26 @@ use zeroize::Zeroizing;
 use self::afterwards::Afterwards;
 use self::ask::{Ask, Asked};
 use self::body::BodyBounds;
-use self::draft::{Draft, Open};
+pub(crate) use self::draft::Draft;
+use self::draft::Open;
+pub(crate) use self::events::write_event;
 use self::events::{Marks, Rewriter};
+use self::here::Here;
 pub(crate) use self::memory::Memory;
-use self::respond::Marked;
+pub(crate) use self::respond::{Marked, failed};
 use self::shared::Shared;
-use self::stream::RelayStream;
-use crate::access::{Access, Estimate};
+use self::stream::{RelayStream, Source};
+pub(crate) use self::whole::finished_answer;
+use crate::access::{Access, CapacityConfig, Estimate};
 use crate::ambient::{Clock, Entropy};
 use crate::caller::Wishes;
 use crate::config::{Config, ConfigError};
 use crate::endpoints::Pending;
 use crate::error::GatewayError;
 use crate::exchange::{Exchange, Handoff, Held, Issuer, Returned};
+use crate::local::LocalModels;
 use crate::metrics::Metrics;
-use crate::routing::Routes;
+use crate::routing::{Routes, Target};
 use crate::upstream::Upstream;
 
 /// Longest event of a stream, in bytes.
@@ -57,12 +63,21 @@ const MIN_FIELD_BYTES: usize = 2;
 /// Longest name of a model, in bytes.
 const MAX_MODEL_BYTES: usize = 256;
 
+/// Who answers a request.
+enum Way {
+    /// A model of this node's own.
+    Here(Box<Here>),
+    /// An upstream.
+    There(Target),
+}
+
 /// What [`Relay::open`] needs beside the configuration.
 pub(crate) struct RelayParts<I> {
     pub(crate) issuer: Arc<I>,
     pub(crate) access: Arc<Access>,
     pub(crate) metrics: Metrics,
     pub(crate) pending: Pending,
+    pub(crate) local: LocalModels,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -71,11 +86,13 @@ pub(crate) struct RelayParts<I> {
 pub(crate) struct Relay<I: Issuer> {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) routes: Routes,
+    pub(crate) local: LocalModels,
     shared: Arc<Shared<I>>,
     pending: Pending,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     access: Arc<Access>,
+    limits: CapacityConfig,
     bounds: BodyBounds,
     max_answer_bytes: usize,
     public_url: String,
@@ -93,6 +110,7 @@ impl<I: Issuer> Relay<I> {
             access,
             metrics,
             pending,
+            local,
             clock,
             entropy,
         } = parts;
@@ -106,6 +124,8 @@ impl<I: Issuer> Relay<I> {
         Ok(Self {
             upstreams,
             routes: Routes::new(&config.upstream),
+            local,
+            limits: config.limits,
             shared: Arc::new(Shared {
                 issuer,
                 afterwards: Afterwards::new(),
@@ -176,10 +196,7 @@ impl<I: Issuer> Relay<I> {
         let body = body::read(incoming, self.bounds, &mut memory).await?;
         let request = proofmark_openai::Request::open(operation, &body)?;
         check_size(&request)?;
-        let target = self.routes.find(request.model());
-        let target = target.ok_or_else(|| GatewayError::ModelNotFound {
-            model: request.model().to_owned(),
-        })?;
+        let way = self.way(&request, received_ms)?;
         let previous = match wishes.previous {
             None => None,
             Some(id) => {
@@ -215,6 +232,7 @@ impl<I: Issuer> Relay<I> {
             received: body.clone(),
             handoff: Handoff::default(),
             returned: Returned::default(),
+            executed: None,
             stream: None,
             // What it is if nothing else becomes of it.
             outcome: Outcome {
@@ -238,6 +256,10 @@ impl<I: Issuer> Relay<I> {
             },
         };
         let mut draft = Draft::new(Open::new(exchange, started), Arc::clone(&self.shared));
+        let target = match way {
+            Way::Here(here) => return Ok(self.execute(draft, *here, marked).await),
+            Way::There(target) => target,
+        };
         let ask = Ask {
             upstreams: &self.upstreams,
             routes: &self.routes,
@@ -249,6 +271,30 @@ impl<I: Issuer> Relay<I> {
             Err(error) => return Ok(respond::failed(draft, error, &marked).await),
         };
         Ok(self.answer(draft, &request, asked, marked).await)
+    }
+
+    /// Who answers: a model of this node's own, which has taken the request then, or an upstream.
+    fn way(
+        &self,
+        request: &proofmark_openai::Request<'_>,
+        unix_ms: u64,
+    ) -> Result<Way, GatewayError> {
+        if let Some(model) = self.local.find(request.model()) {
+            let here = Here::take(
+                model,
+                request,
+                unix_ms / 1_000,
+                &*self.entropy,
+                &self.limits,
+            )?;
+            return Ok(Way::Here(Box::new(here)));
+        }
+        let target = self.routes.find(request.model());
+        target
+            .map(Way::There)
+            .ok_or_else(|| GatewayError::ModelNotFound {
+                model: request.model().to_owned(),
+            })
     }
 
     /// Passes on what an upstream answers.
@@ -288,15 +334,30 @@ impl<I: Issuer> Relay<I> {
             };
             return respond::failed(draft, error, &marked).await;
         }
+        let rewriter = Rewriter::new(Marks::new(operation, &marked.id, &marked.url), asks_usage);
+        let source = Source::Upstream(body);
+        self.stream(draft, (source, upstream.name.clone()), rewriter, &marked)
+    }
+
+    /// Gives a stream, whoever it comes from.
+    fn stream(
+        &self,
+        mut draft: Draft<I>,
+        (source, name): (Source, Arc<str>),
+        rewriter: Rewriter,
+        marked: &Marked,
+    ) -> Response {
         if let Some(open) = draft.open() {
-            open.sent_status = head.status.as_u16();
-            open.assembler = Some(Assembler::new(operation, self.max_answer_bytes));
+            open.sent_status = StatusCode::OK.as_u16();
+            open.assembler = Some(Assembler::new(
+                open.exchange.operation,
+                self.max_answer_bytes,
+            ));
             let salts = Salts::new(&open.exchange.secret, &open.exchange.id);
             open.chain = Some(StreamChain::new(&open.exchange.id, salts.scope("stream")));
         }
-        let rewriter = Rewriter::new(Marks::new(operation, &marked.id, &marked.url), asks_usage);
         let event_bytes = MAX_EVENT_BYTES.min(self.max_answer_bytes);
-        let body = RelayStream::new(draft, body, upstream.name.clone(), rewriter, event_bytes);
+        let body = RelayStream::new(draft, source, name, rewriter, event_bytes);
         let headers = HeaderMap::from_iter([
             (
                 header::CONTENT_TYPE,
@@ -308,7 +369,7 @@ impl<I: Issuer> Relay<I> {
                 HeaderValue::from_static("no"),
             ),
         ]);
-        respond::marked(StatusCode::OK, headers, Body::new(body), &marked)
+        respond::marked(StatusCode::OK, headers, Body::new(body), marked)
     }
 
     /// A new id, and the caller's secret or a new one.

@@ -15,7 +15,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The receipt's id as it stands in headers and bodies.
 #[derive(Debug, Clone)]
-pub(super) struct Marked {
+pub(crate) struct Marked {
     pub(super) id: String,
     pub(super) url: String,
     pub(super) header: HeaderValue,
@@ -44,7 +44,7 @@ pub(super) fn marked(
 }
 
 /// An error of the gateway's own after a request was forwarded: it has a receipt as well.
-pub(super) async fn failed<I: Issuer>(
+pub(crate) async fn failed<I: Issuer>(
     draft: Draft<I>,
     error: GatewayError,
     to: &Marked,

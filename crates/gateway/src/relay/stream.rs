@@ -23,6 +23,7 @@ use super::events::{Event, Rewriter, write_event};
 use super::outcome;
 use crate::error::GatewayError;
 use crate::exchange::Issuer;
+use crate::local::LocalStream;
 
 /// Output that is gathered before the client is given a turn.
 const TURN_BYTES: usize = 32 * 1024;
@@ -30,10 +31,37 @@ const TURN_BYTES: usize = 32 * 1024;
 const FREE_BYTES: usize = 64 * 1024;
 const STEP_BYTES: usize = 256 * 1024;
 
+/// Where a stream comes from.
+pub(super) enum Source {
+    /// An upstream.
+    Upstream(AnswerBody),
+    /// A model of this node's own.
+    Here(Box<LocalStream>),
+}
+
+/// Why a source broke.
+enum Broken {
+    Upstream(ClientError),
+    Here,
+}
+
+impl Source {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        match self {
+            Self::Upstream(body) => body
+                .poll_chunk(cx)
+                .map(|chunk| chunk.map(|chunk| chunk.map_err(Broken::Upstream))),
+            Self::Here(stream) => stream
+                .poll_chunk(cx)
+                .map(|chunk| chunk.map(|chunk| chunk.map_err(|_| Broken::Here))),
+        }
+    }
+}
+
 /// The body of a streamed answer.
 pub(super) struct RelayStream<I: Issuer> {
     /// `None` once nothing more is wanted of it.
-    upstream: Option<AnswerBody>,
+    upstream: Option<Source>,
     name: Arc<str>,
     parser: SseParser,
     /// What the upstream sent and is not parsed yet.
@@ -62,15 +90,15 @@ enum End {
     Malformed,
     /// The assembled answer is longer than the memory that is left.
     Memory(GatewayError),
-    /// The upstream's connection broke.
-    Died(ClientError),
+    /// The upstream's connection broke, or the engine failed.
+    Died(Broken),
 }
 
 impl<I: Issuer> RelayStream<I> {
     /// `draft` has an assembler and a chain. `event_bytes` bounds one event.
     pub(super) fn new(
         draft: Draft<I>,
-        upstream: AnswerBody,
+        upstream: Source,
         name: Arc<str>,
         rewriter: Rewriter,
         event_bytes: usize,
@@ -156,7 +184,11 @@ impl<I: Issuer> RelayStream<I> {
                 (self.tell(draft, &error, Status::ProviderError), false)
             }
             End::Memory(error) => (self.tell(draft, &error, Status::NodeError), false),
-            End::Died(ClientError::IdleTimeout { .. }) => {
+            End::Died(Broken::Here) => {
+                let error = GatewayError::EngineFailed;
+                (self.tell(draft, &error, Status::NodeError), false)
+            }
+            End::Died(Broken::Upstream(ClientError::IdleTimeout { .. })) => {
                 let error = GatewayError::UpstreamTimeout {
                     upstream: upstream(),
                 };
@@ -191,7 +223,7 @@ impl<I: Issuer> RelayStream<I> {
 
     /// Gives the upstream's connection back, as soon as the end of its body has arrived.
     fn let_go(&mut self, afterwards: &Afterwards, cx: &mut Context<'_>) {
-        if let Some(mut upstream) = self.upstream.take()
+        if let Some(Source::Upstream(mut upstream)) = self.upstream.take()
             && upstream.poll_chunk(cx).is_pending()
         {
             afterwards.drain(upstream);

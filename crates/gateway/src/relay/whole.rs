@@ -95,8 +95,19 @@ async fn relay_answer<I: Issuer>(
             return respond::failed(draft, error, marked).await;
         }
     };
+    let parsed = (&read, &members, answer);
+    finished_answer(draft, parsed, head.status, (operation, marked)).await
+}
+
+/// Gives an answer that was read, with the marks of its receipt, once the receipt is safe. `members` are those of `read`.
+pub(crate) async fn finished_answer<I: Issuer>(
+    draft: Draft<I>,
+    (read, members, answer): (&Bytes, &Members<'_>, Answer),
+    status: StatusCode,
+    (operation, marked): (Operation, &Marked),
+) -> Response {
     let marks = Marks::new(operation, &marked.id, &marked.url);
-    let mut edit = Edit::new(&members);
+    let mut edit = Edit::new(members);
     if let Some(id) = marks.id {
         edit.set("id", id);
     }
@@ -105,16 +116,16 @@ async fn relay_answer<I: Issuer>(
         .finish()
         .into_slices()
         .into_iter()
-        .map(|slice| piece(&read, slice))
+        .map(|slice| piece(read, slice))
         .collect();
-    if draft.complete(Some(answer), head.status).await.is_err() {
+    if draft.complete(Some(answer), status).await.is_err() {
         return respond::without_receipt(marked);
     }
     let json = HeaderMap::from_iter([(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     )]);
-    respond::marked(head.status, json, Body::new(Payload::rope(pieces)), marked)
+    respond::marked(status, json, Body::new(Payload::rope(pieces)), marked)
 }
 
 async fn provider_error<I: Issuer>(

@@ -1,12 +1,14 @@
 //! The contents of one request, and their bytes before they are sealed.
 //!
 //! ```text
-//! contents  = [1, received: bstr, forwarded, answer]
+//! contents  = [2, received: bstr, forwarded, answer, executed]
 //! forwarded = null                                   ; the received bytes
 //!           / [* bstr / [offset: uint, length: uint]]  ; pieces, literal or taken from the received bytes
 //! answer    = null                                   ; none, or none that could be read
 //!           / bstr                                   ; a body in one piece, as it arrived
 //!           / [* [index: uint, finish: bstr / null, text: bstr, [* [name: bstr, value: bstr]]]]   ; a stream, assembled
+//! executed  = null
+//!           / [prompt: bstr, input ids: bstr, [* [name: bstr, JSON text: bstr]], [* [index: uint, output ids: bstr]]]   ; 4 bytes per id, big-endian
 //! ```
 
 use std::fmt;
@@ -17,8 +19,9 @@ use proofmark_receipt::cbor::{Decoder, Encoder, MAX_ELEMENTS};
 
 use super::StoreError;
 use super::error::{Malformation as _, open_version};
+use crate::exchange::ExecutedHere;
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const WHAT: &str = "contents";
 
 /// What is to be kept of an exchange.
@@ -32,6 +35,8 @@ pub struct Kept<'a> {
     pub raw: Option<&'a Bytes>,
     /// The assembled answer, if it came as a stream.
     pub choices: &'a [Choice],
+    /// What a model of this node's own executed.
+    pub executed: Option<&'a ExecutedHere>,
 }
 
 /// What was kept.
@@ -43,6 +48,27 @@ pub struct Contents {
     pub forwarded: Option<Vec<u8>>,
     /// The answer.
     pub answer: KeptAnswer,
+    /// What was executed, if a model of this node's own answered.
+    pub executed: Option<KeptExecution>,
+}
+
+/// What opens the claim of an execution.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptExecution {
+    /// The rendered prompt, or the encoded input tensors.
+    pub prompt: Vec<u8>,
+    /// Input token ids.
+    pub input: Vec<u32>,
+    /// Name and JSON text of every parameter.
+    pub parameters: Vec<(String, String)>,
+    /// Index of a choice, and its output token ids.
+    pub output: Vec<(u64, Vec<u32>)>,
+}
+
+impl fmt::Debug for KeptExecution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeptExecution({} input tokens)", self.input.len())
+    }
 }
 
 /// An answer that was kept.
@@ -138,7 +164,10 @@ impl<'a> Kept<'a> {
             .map(Piece::bytes)
             .chain(choices.iter().map(bytes_of));
         let bytes = literal.fold(
-            self.received.len().saturating_add(raw),
+            self.received
+                .len()
+                .saturating_add(raw)
+                .saturating_add(self.executed.map_or(0, ExecutedHere::bytes)),
             usize::saturating_add,
         );
         if bytes > max_bytes {
@@ -147,7 +176,7 @@ impl<'a> Kept<'a> {
         // Room for the tag too, with which the caller ends it.
         let mut e = Encoder::with_capacity(bytes.saturating_add(prefix.len()).saturating_add(128));
         e.raw(prefix);
-        e.array(4).uint(VERSION).bytes(self.received);
+        e.array(5).uint(VERSION).bytes(self.received);
         encode_forwarded(&mut e, &pieces);
         match self.raw {
             Some(raw) => {
@@ -157,6 +186,12 @@ impl<'a> Kept<'a> {
                 e.null();
             }
             None => encode_choices(&mut e, choices),
+        }
+        match self.executed {
+            Some(executed) => encode_executed(&mut e, executed, self.choices),
+            None => {
+                e.null();
+            }
         }
         Some(e.into_bytes())
     }
@@ -206,19 +241,47 @@ fn encode_choices(e: &mut Encoder, choices: &[Choice]) {
     }
 }
 
+fn encode_ids(e: &mut Encoder, ids: &[u32]) {
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_be_bytes()).collect();
+    e.bytes(&bytes);
+}
+
+fn encode_executed(e: &mut Encoder, executed: &ExecutedHere, choices: &[Choice]) {
+    e.array(4).bytes(&executed.prompt);
+    encode_ids(e, &executed.input);
+    e.array(executed.parameters.len());
+    for (name, json) in &executed.parameters {
+        e.array(2).bytes(name.as_bytes()).bytes(json.as_bytes());
+    }
+    let output: Vec<(u64, Vec<u32>)> = choices
+        .iter()
+        .filter_map(|choice| {
+            let ids = executed.output.of(u32::try_from(choice.index).ok()?)?;
+            Some((choice.index, ids))
+        })
+        .collect();
+    e.array(output.len());
+    for (index, ids) in &output {
+        e.array(2).uint(*index);
+        encode_ids(e, ids);
+    }
+}
+
 impl Contents {
     /// Reads contents that were opened.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
         let mut d = Decoder::new(bytes);
-        open_version(&mut d, WHAT, 4, VERSION)?;
+        open_version(&mut d, WHAT, 5, VERSION)?;
         let received = d.bytes().or_malformed(WHAT)?.to_vec();
         let forwarded = decode_forwarded(&mut d, &received)?;
         let answer = decode_answer(&mut d)?;
+        let executed = decode_executed(&mut d)?;
         d.finish().or_malformed(WHAT)?;
         Ok(Self {
             received,
             forwarded,
             answer,
+            executed,
         })
     }
 
@@ -315,6 +378,43 @@ fn decode_choice(d: &mut Decoder<'_>) -> Result<Choice, StoreError> {
         finish_reason,
         text,
     })
+}
+
+fn decode_ids(d: &mut Decoder<'_>) -> Result<Vec<u32>, StoreError> {
+    let error = d.malformed("ids of 4 bytes");
+    let (ids, rest) = d.bytes().or_malformed(WHAT)?.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(error).or_malformed(WHAT);
+    }
+    Ok(ids.iter().map(|id| u32::from_be_bytes(*id)).collect())
+}
+
+fn decode_executed(d: &mut Decoder<'_>) -> Result<Option<KeptExecution>, StoreError> {
+    if d.peek_null() {
+        d.null().or_malformed(WHAT)?;
+        return Ok(None);
+    }
+    d.array_exact(4).or_malformed(WHAT)?;
+    let prompt = d.bytes().or_malformed(WHAT)?.to_vec();
+    let input = decode_ids(d)?;
+    let parameters = (0..d.array().or_malformed(WHAT)?)
+        .map(|_| {
+            d.array_exact(2).or_malformed(WHAT)?;
+            Ok((string(d)?, string(d)?))
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let output = (0..d.array().or_malformed(WHAT)?)
+        .map(|_| {
+            d.array_exact(2).or_malformed(WHAT)?;
+            Ok((d.uint().or_malformed(WHAT)?, decode_ids(d)?))
+        })
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Some(KeptExecution {
+        prompt,
+        input,
+        parameters,
+        output,
+    }))
 }
 
 /// Text that may be longer than the codec's texts, so that it is kept as bytes.

@@ -1,7 +1,7 @@
 //! Disclosures from what is kept (specs/01-receipt.md §6): each is checked against the receipt before it leaves.
 
 use proofmark_openai::{Attachment, AttachmentSource, Choice, Operation, Request};
-use proofmark_receipt::{Claims, DisclosedValues, Disclosure, Execution, Salts};
+use proofmark_receipt::{Claims, DisclosedValues, Disclosure, Execution, ParameterValue, Salts};
 
 use super::{Contents, KeptAnswer, MAX_CONTENT_BYTES, StoreError};
 
@@ -16,6 +16,8 @@ pub struct Wanted {
     pub attachments: bool,
     /// The scope `caller`.
     pub caller: bool,
+    /// The scope `executed`, and the token ids of the scopes `output/<i>`.
+    pub execution: bool,
 }
 
 impl Wanted {
@@ -25,9 +27,10 @@ impl Wanted {
         question: true,
         attachments: true,
         caller: true,
+        execution: true,
     };
 
-    /// Reads `answer,question,attachments,caller` in any order, or `all`; `None` for anything else.
+    /// Reads `answer,question,attachments,caller,execution` in any order, or `all`; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "all" {
@@ -40,6 +43,7 @@ impl Wanted {
                 "question" => &mut wanted.question,
                 "attachments" => &mut wanted.attachments,
                 "caller" => &mut wanted.caller,
+                "execution" => &mut wanted.execution,
                 _ => return None,
             };
             *part = true;
@@ -95,7 +99,10 @@ impl Disclosable<'_> {
             }
         }
         if wanted.answer {
-            scopes.extend(self.answer()?);
+            scopes.extend(self.answer(wanted.execution)?);
+        }
+        if wanted.execution {
+            scopes.extend(self.execution());
         }
         if wanted.attachments && !self.claims.attachments.is_empty() {
             scopes.push((
@@ -127,7 +134,44 @@ impl Disclosable<'_> {
         Ok(disclosure)
     }
 
-    fn answer(&self) -> Result<Vec<(String, DisclosedValues)>, StoreError> {
+    /// Prompt, input ids and committed parameters of an execution.
+    fn execution(&self) -> Option<(String, DisclosedValues)> {
+        let (Execution::Executed(claim), Some(kept)) =
+            (&self.claims.execution, &self.contents.executed)
+        else {
+            return None;
+        };
+        let committed = |name: &str| {
+            claim.parameters.iter().any(|parameter| {
+                parameter.name == name && matches!(parameter.value, ParameterValue::Committed(_))
+            })
+        };
+        let parameters = kept
+            .parameters
+            .iter()
+            .filter(|(name, _)| committed(name))
+            .map(|(name, json)| (name.clone(), json.clone().into_bytes()))
+            .collect();
+        let values = DisclosedValues::Executed {
+            prompt: kept.prompt.clone(),
+            input_tokens: kept.input.clone(),
+            parameters,
+        };
+        Some(("executed".to_owned(), values))
+    }
+
+    /// Output ids of a choice that has some.
+    fn output_ids(&self, index: u64) -> Option<Vec<u32>> {
+        let has_ids = |choice: &proofmark_receipt::Choice| {
+            u64::from(choice.index) == index && choice.tokens.is_some()
+        };
+        self.claims.output.iter().find(|choice| has_ids(choice))?;
+        let kept = self.contents.executed.as_ref()?;
+        let (_, ids) = kept.output.iter().find(|(of, _)| *of == index)?;
+        Some(ids.clone())
+    }
+
+    fn answer(&self, with_ids: bool) -> Result<Vec<(String, DisclosedValues)>, StoreError> {
         let mut scopes = Vec::new();
         if let (Execution::Relayed { relayed, .. }, KeptAnswer::Raw(body)) =
             (&self.claims.execution, &self.contents.answer)
@@ -155,7 +199,7 @@ impl Disclosable<'_> {
             let values = DisclosedValues::Choice {
                 text: text.into_bytes(),
                 fields,
-                tokens: None,
+                tokens: self.output_ids(index).filter(|_| with_ids),
             };
             scopes.push((format!("output/{index}"), values));
         }

@@ -14,7 +14,7 @@ mod payload;
 mod retention;
 mod seal;
 
-pub use content::{Contents, Kept, KeptAnswer};
+pub use content::{Contents, Kept, KeptAnswer, KeptExecution};
 pub use disclose::{Disclosable, Wanted};
 pub use error::StoreError;
 pub use meta::{MODEL_MAX_BYTES, Meta, RequestKind, status_name};

@@ -115,6 +115,7 @@ mod tests {
             forwarded: &[],
             raw: Some(&raw),
             choices: &[],
+            executed: None,
         };
         seal(kept, &salts(1, id), id, [9; 12], 1 << 20).unwrap()
     }
@@ -173,7 +174,7 @@ mod tests {
                 &tag,
             )
             .unwrap();
-        assert_eq!(plaintext[..4], [0x84, 0x01, 0x58, 30]);
+        assert_eq!(plaintext[..4], [0x85, 0x02, 0x58, 30]);
     }
 
     #[test]
@@ -185,6 +186,7 @@ mod tests {
             forwarded: &[],
             raw: None,
             choices: &[],
+            executed: None,
         };
         assert!(seal(kept, &salts(1, &id), &id, [0; 12], usize::MAX).is_none());
         let small = received.slice(0..11);

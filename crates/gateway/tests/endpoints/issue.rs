@@ -196,6 +196,7 @@ impl Node {
             forwarded: &exchange.forwarded,
             raw: (!exchange.streamed).then_some(&exchange.answer),
             choices: &answer.choices,
+            executed: None,
         };
         let sealed = if self.retention.keeps() {
             seal(kept, &salts, &id, [exchange.n; 12], MAX_CONTENT_BYTES)

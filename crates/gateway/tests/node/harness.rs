@@ -116,6 +116,7 @@ impl Node {
             access: Arc::clone(&access),
             metrics,
             pending,
+            local: proofmark_gateway::local::LocalModels::new(),
             router: router(endpoints),
             clock,
             entropy: Arc::new(SystemEntropy),

@@ -201,6 +201,7 @@ async fn start(mock: MockUpstream, config: &Config) -> House {
         access,
         metrics: Metrics::new(),
         pending: Pending::new(),
+        local: proofmark_gateway::local::LocalModels::new(),
         router,
         clock,
         entropy,

@@ -39,6 +39,7 @@ fn what_was_kept_comes_back() {
         forwarded: std::slice::from_ref(&received),
         raw: Some(&raw),
         choices: &choices,
+        executed: None,
     });
     assert_eq!(whole.received, received);
     assert_eq!(
@@ -51,6 +52,7 @@ fn what_was_kept_comes_back() {
         forwarded: &[],
         raw: None,
         choices: &choices,
+        executed: None,
     });
     assert_eq!(
         streamed.choices(Operation::ChatCompletions).unwrap(),
@@ -61,6 +63,7 @@ fn what_was_kept_comes_back() {
         forwarded: &[],
         raw: None,
         choices: &[],
+        executed: None,
     });
     assert_eq!(nothing.answer, KeptAnswer::None);
 }
@@ -80,6 +83,7 @@ fn a_forwarded_body_costs_only_what_was_changed() {
         forwarded: &forwarded,
         raw: None,
         choices: &[],
+        executed: None,
     };
     let bytes = kept.encode(b"", 1 << 20).unwrap();
     assert!(bytes.len() < 10_064, "{} bytes", bytes.len());
@@ -100,6 +104,7 @@ fn a_reference_is_made_only_to_bytes_that_say_the_same() {
         forwarded: &forwarded,
         raw: None,
         choices: &[],
+        executed: None,
     };
     assert_eq!(round_trip(kept).forwarded(), b"ivedother");
 }
@@ -113,6 +118,7 @@ fn what_is_too_large_is_not_kept() {
         forwarded: &[Bytes::from_static(b"12")],
         raw: Some(&raw),
         choices: &[],
+        executed: None,
     };
     assert!(kept.encode(b"", 13).is_none());
     assert!(kept.encode(b"", 14).is_some());
@@ -170,6 +176,7 @@ fn an_answer_that_is_an_error_object_has_no_choices_and_a_broken_one_is_an_error
         received: Vec::new(),
         forwarded: None,
         answer: KeptAnswer::Raw(body.to_vec()),
+        executed: None,
     };
     let error = contents(br#"{"error":{"message":"no"}}"#);
     assert_eq!(error.choices(Operation::ChatCompletions), Ok(Vec::new()));
@@ -192,6 +199,7 @@ fn debug_output_has_no_content_in_it() {
         received: b"MARKER".to_vec(),
         forwarded: Some(b"MARKER".to_vec()),
         answer: KeptAnswer::Assembled(vec![choice(0, "MARKER", &[("x", "MARKER")])]),
+        executed: None,
     };
     let received = Bytes::from_static(b"MARKER");
     let kept = Kept {
@@ -199,6 +207,7 @@ fn debug_output_has_no_content_in_it() {
         forwarded: &[],
         raw: Some(&received),
         choices: &[],
+        executed: None,
     };
     let shown = format!(
         "{contents:?} {:?} {kept:?} {:?}",

@@ -1,0 +1,114 @@
+//! Requests that a model of this node's own answers.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::Bytes;
+use proofmark_engine::Generation;
+
+use super::Relay;
+use super::draft::Draft;
+use super::events::{Marks, Rewriter};
+use super::respond::Marked;
+use super::stream::Source;
+use crate::access::CapacityConfig;
+use crate::ambient::Entropy;
+use crate::error::GatewayError;
+use crate::exchange::{ExecutedHere, Issuer, OutputIds};
+use crate::local::{self, Form, LocalModel, LocalStream};
+
+/// A request that an engine has taken: it runs already.
+pub(super) struct Here {
+    model: Arc<LocalModel>,
+    form: Form,
+    generation: Generation,
+    executed: ExecutedHere,
+    hides_usage: bool,
+}
+
+impl Here {
+    /// Renders the prompt and hands the request to the engine. `unix_s` is the clock of the template.
+    pub(super) fn take(
+        model: &Arc<LocalModel>,
+        request: &proofmark_openai::Request<'_>,
+        unix_s: u64,
+        entropy: &dyn Entropy,
+        limits: &CapacityConfig,
+    ) -> Result<Self, GatewayError> {
+        let defaults = &model.engine().model().generation().defaults;
+        let prepared = local::prepare(request, defaults, unix_s, &mut || draw(entropy))?;
+        let generation = model
+            .engine()
+            .generate(prepared.generate)
+            .map_err(|error| local::refusal(&error, limits))?;
+        let executed = ExecutedHere {
+            model: Arc::clone(model.name()),
+            closure: model.engine().model().closure().0,
+            engine: proofmark_engine::engine_digest(),
+            prompt: Bytes::from(generation.prompt.text.clone()),
+            input: generation.prompt.ids.as_slice().into(),
+            parameters: local::parameters(&generation),
+            seed: generation.seed,
+            seed_chosen_by: prepared.seed_chosen_by,
+            template_clock: prepared.template_clock,
+            output: OutputIds::default(),
+        };
+        let form = Form {
+            operation: request.operation(),
+            streamed: request.stream(),
+            model: Arc::clone(model.name()),
+            fingerprint: model.fingerprint().to_owned(),
+            created: unix_s,
+        };
+        Ok(Self {
+            model: Arc::clone(model),
+            form,
+            generation,
+            executed,
+            hides_usage: !request.include_usage(),
+        })
+    }
+}
+
+impl<I: Issuer> Relay<I> {
+    /// Gives the answer of a model of this node's own.
+    pub(super) async fn execute(
+        &self,
+        mut draft: Draft<I>,
+        here: Here,
+        marked: Marked,
+    ) -> Response {
+        let Here {
+            model,
+            form,
+            generation,
+            executed,
+            hides_usage,
+        } = here;
+        let ids = executed.output.clone();
+        if let Some(open) = draft.open() {
+            open.exchange.executed = Some(executed);
+        }
+        if !form.streamed {
+            return local::answer(draft, (&model, form), generation, &ids, &marked).await;
+        }
+        if let Some(open) = draft.open() {
+            open.first_byte();
+        }
+        let marks = Marks::new(form.operation, &marked.id, &marked.url);
+        let name = Arc::clone(model.name());
+        let source = LocalStream::new(model, form, generation, ids);
+        let source = Source::Here(Box::new(source));
+        let rewriter = Rewriter::new(marks, hides_usage);
+        self.stream(draft, (source, name), rewriter, &marked)
+    }
+}
+
+fn draw(entropy: &dyn Entropy) -> Result<u64, GatewayError> {
+    let mut seed = [0; 8];
+    entropy.fill(&mut seed).map_err(|error| {
+        tracing::error!(%error, "no seed can be drawn");
+        GatewayError::ReceiptUnavailable
+    })?;
+    Ok(u64::from_be_bytes(seed))
+}
