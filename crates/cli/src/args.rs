@@ -44,8 +44,12 @@ impl Color {
 pub(crate) enum Command {
     /// Answer like an OpenAI server, with a receipt for every answer.
     Serve(commands::serve::Serve),
+    /// A first verified answer in front of your eyes, and what becomes of it when somebody tampers.
+    Demo(commands::demo::Demo),
     /// Check a receipt, offline.
     Verify(commands::verify::Verify),
+    /// Execute answers again, and say whether the same came out.
+    Replay(commands::replay::ReplayCommand),
     /// Find, show, fetch and disclose receipts.
     #[command(subcommand)]
     Receipt(commands::receipt::Receipt),
@@ -83,7 +87,9 @@ impl Command {
     pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
         match self {
             Self::Serve(command) => command.run(ui),
+            Self::Demo(command) => command.run(ui),
             Self::Verify(command) => command.run(ui),
+            Self::Replay(command) => command.run(ui),
             Self::Receipt(command) => command.run(ui),
             Self::Trust(command) => command.run(ui),
             Self::Model(command) => command.run(ui),
@@ -103,6 +109,7 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Verify(command) => command.json,
+            Self::Replay(command) => command.json,
             Self::Receipt(command) => command.wants_json(),
             Self::Trust(command) => command.wants_json(),
             Self::Model(command) => command.wants_json(),
@@ -112,6 +119,7 @@ impl Command {
             Self::Doctor(command) => command.json,
             Self::Bench(command) => command.wants_json(),
             Self::Serve(_)
+            | Self::Demo(_)
             | Self::Witness(_)
             | Self::Proxy(_)
             | Self::Completions(_)

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod key;
 pub(crate) mod log;
@@ -10,6 +11,7 @@ pub(crate) mod man;
 pub(crate) mod model;
 pub(crate) mod proxy;
 pub(crate) mod receipt;
+pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod trust;
 pub(crate) mod verify;

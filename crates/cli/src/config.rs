@@ -44,6 +44,9 @@ pub(crate) struct ConfigArgs {
     /// Its key, if it wants one, is read from the environment variable MINE_API_KEY.
     #[arg(long, value_name = "NAME=BASE_URL", value_parser = parse_upstream)]
     upstream: Vec<(String, String)>,
+    /// A model to execute here: its name in the data directory's store, or NAME=DIR for one in a directory; may be repeated.
+    #[arg(long, value_name = "NAME[=DIR]")]
+    model: Vec<String>,
 }
 
 fn parse_upstream(text: &str) -> Result<(String, String), String> {
@@ -163,8 +166,33 @@ impl ConfigArgs {
             set_upstream(table, name, base_url, environment)?;
             origins.insert(format!("upstream.{name}"), Origin::Flag("--upstream"));
         }
+        for model in &self.model {
+            let name = set_model(table, model)?;
+            origins.insert(format!("model.{name}"), Origin::Flag("--model"));
+        }
         Ok(())
     }
+}
+
+/// Adds a model that is named by a flag; returns its name.
+fn set_model<'m>(table: &mut Table, model: &'m str) -> Result<&'m str, CommandError> {
+    let (name, path) = match model.split_once('=') {
+        Some((name, path)) => (name, Some(path)),
+        None => (model, None),
+    };
+    let mut entry = Table::new();
+    entry.insert("name".to_owned(), Value::String(name.to_owned()));
+    if let Some(path) = path {
+        entry.insert("path".to_owned(), Value::String(path.to_owned()));
+    }
+    let models = table
+        .entry("model")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    match models {
+        Value::Array(models) => models.push(Value::Table(entry)),
+        _ => return Err(CommandError::usage("model is a list: write [[model]]")),
+    }
+    Ok(name)
 }
 
 /// The environment variable with the key of an upstream that is named by a flag: `MINE_API_KEY` for `mine`.

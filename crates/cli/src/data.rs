@@ -18,6 +18,11 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
+    /// As if it had been given on the command line.
+    pub(crate) fn of(data: Option<PathBuf>) -> Self {
+        Self { data }
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(default_data_dir)
     }

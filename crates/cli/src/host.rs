@@ -25,6 +25,8 @@ use crate::ambient::now_s;
 use crate::commands::key::api::access_error;
 use crate::data::{keys_dir, log_dir};
 use crate::error::CommandError;
+use crate::files;
+use crate::roots::NODE_ROOTS_FILE;
 use crate::running::Claim;
 pub(crate) use refresher::Refresher;
 pub(crate) use registry::publish;
@@ -97,6 +99,15 @@ impl Host {
             upstreams: config.upstream.len(),
         };
         router(Arc::new(Endpoints::new(endpoints, Arc::new(SystemClock))))
+    }
+
+    /// The node's own roots, for whoever trusts this machine.
+    pub(crate) fn write_roots(&self, data: &Path) -> Result<(), CommandError> {
+        let text = format!(
+            "# The roots of this node. Whoever believes them believes its operator: proofmark trust add {NODE_ROOTS_FILE}\n\n{}",
+            self.roots.to_toml()
+        );
+        files::replace(&data.join(NODE_ROOTS_FILE), text.as_bytes(), 0o644)
     }
 
     /// Writes what is in the queues, publishes, and gives the data directory back.

@@ -12,6 +12,7 @@
 
 mod ambient;
 mod args;
+mod bundled;
 mod commands;
 mod config;
 mod data;
@@ -20,9 +21,11 @@ mod explain;
 mod files;
 mod host;
 mod log_files;
+mod models;
 mod node;
 mod open_files;
 mod remote;
+mod replay;
 mod roots;
 mod routes;
 mod running;

@@ -40,6 +40,19 @@ pub(crate) struct Node {
 }
 
 impl NodeArgs {
+    /// The node of a data directory, or at a URL.
+    pub(crate) fn of(
+        data: Option<PathBuf>,
+        url: Option<String>,
+        api_key_file: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            data: DataDir::of(data),
+            url,
+            api_key_file,
+        }
+    }
+
     pub(crate) fn open(&self) -> Result<Node, CommandError> {
         match &self.url {
             Some(url) => {

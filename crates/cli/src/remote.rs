@@ -65,6 +65,31 @@ impl Remote {
         path: &str,
         limit: usize,
     ) -> Result<Answered, CommandError> {
+        self.send(method, path, Payload::empty(), limit)
+    }
+
+    /// `POST` of JSON.
+    pub(crate) fn post_json(
+        &self,
+        path: &str,
+        json: Vec<u8>,
+        limit: usize,
+    ) -> Result<Answered, CommandError> {
+        self.send(
+            Method::POST,
+            path,
+            Payload::from(bytes::Bytes::from(json)),
+            limit,
+        )
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        payload: Payload,
+        limit: usize,
+    ) -> Result<Answered, CommandError> {
         let mut headers = HeaderMap::new();
         if let Some(key) = &self.api_key {
             headers.insert(header::AUTHORIZATION, key.clone());
@@ -73,7 +98,7 @@ impl Remote {
             method,
             path: path.to_owned(),
             headers,
-            payload: Payload::empty(),
+            payload,
         };
         let answered = self.runtime.block_on(async {
             let answer = self.client.send(outgoing).await?;

@@ -1,6 +1,6 @@
 //! What people see: colors only where they are wanted, symbols with words beside them, errors with a way out.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use anstream::AutoStream;
 use anstream::stream::{AsLockedWrite, RawStream};
@@ -87,6 +87,16 @@ impl Ui {
     pub(crate) fn print_json(&mut self, value: &Value) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *self.out, value)?;
         writeln!(self.out)
+    }
+
+    /// How far long work is, on the terminal only; the line is written anew each time and ends with the work.
+    pub(crate) fn progress(&mut self, done: usize, total: usize, what: &str) -> io::Result<()> {
+        if !io::stderr().is_terminal() {
+            return Ok(());
+        }
+        let end = if done == total { "\n" } else { "" };
+        write!(self.err, "\r{done} of {total} {what}{end}")?;
+        self.err.flush()
     }
 
     /// A result as bytes, untouched.

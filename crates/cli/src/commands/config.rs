@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::config::{ConfigArgs, Loaded, SETTINGS};
 use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::models;
 use crate::ui::{FAINT, GOOD, STRONG, Ui};
 
 /// Subcommands of `proofmark config`.
@@ -64,8 +65,10 @@ impl Check {
             ui.out(),
             "{GOOD}✔{GOOD:#} the configuration can be used  ({from})"
         )?;
-        if loaded.config.upstream.is_empty() {
-            ui.warn("there is no upstream: `proofmark serve` would have nothing to serve");
+        if loaded.config.upstream.is_empty() && !models::serves_any(&loaded.config) {
+            ui.warn(
+                "there is no upstream and no model: `proofmark serve` would have nothing to serve",
+            );
         }
         Ok(ExitStatus::OK)
     }

@@ -16,6 +16,7 @@ use crate::commands::config::check_secrets;
 use crate::config::{ConfigArgs, Loaded};
 use crate::data::{keys_dir, log_public_dir};
 use crate::error::{CommandError, CommandResult, ErrorKind, ExitStatus};
+use crate::models;
 use crate::roots;
 use crate::running;
 use crate::ui::{BAD, GOOD, UNKNOWN, Ui};
@@ -218,6 +219,9 @@ fn upstreams(loaded: &Loaded) -> Finding {
         .iter()
         .map(|upstream| upstream.name.as_str())
         .collect();
+    if names.is_empty() && models::serves_any(&loaded.config) {
+        return Finding::good("upstreams", "none: this node executes models of its own");
+    }
     if names.is_empty() {
         return Finding::warning(
             "upstreams",

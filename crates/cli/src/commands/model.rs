@@ -4,10 +4,8 @@ mod eval;
 mod import;
 mod stored;
 
-use std::path::Path;
-
 use clap::Subcommand;
-use proofmark_hub::{HubError, Store};
+use proofmark_hub::HubError;
 use proofmark_import::ImportError;
 
 use crate::error::{CommandError, CommandResult};
@@ -52,11 +50,6 @@ impl Model {
             Self::Eval(command) => command.run(ui),
         }
     }
-}
-
-/// The store of a data directory.
-fn store(data: &Path) -> Store {
-    Store::new(data.join("models"))
 }
 
 impl From<HubError> for CommandError {

@@ -3,12 +3,12 @@
 mod banner;
 mod logging;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 use proofmark_gateway::access::{KeyFile, check_bind};
 use proofmark_gateway::endpoints::keep_retention;
+use proofmark_gateway::local::LocalModels;
 use proofmark_gateway::{
     Config, Durability, Gateway, GatewayParts, ReceiptIssuer, ReceiptIssuerConfig, SystemClock,
     SystemEntropy,
@@ -21,10 +21,9 @@ use crate::commands::key::api::access_error;
 use crate::config::{ConfigArgs, Loaded};
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::host::{Host, Refresher, log_error, publish};
-use crate::roots::NODE_ROOTS_FILE;
 use crate::signals::Stop;
 use crate::ui::Ui;
-use crate::{files, open_files};
+use crate::{models, open_files};
 
 /// Arguments of `proofmark serve`.
 #[derive(Debug, Args)]
@@ -49,9 +48,10 @@ impl Serve {
 
 /// What can be known before anything is opened or made.
 fn check_servable(config: &Config) -> Result<(), CommandError> {
-    if config.upstream.is_empty() {
-        return Err(CommandError::usage("there is nothing to serve: no upstream is configured")
+    if config.upstream.is_empty() && !models::serves_any(config) {
+        return Err(CommandError::usage("there is nothing to serve: no upstream and no model is configured")
             .code("serve.no-upstream")
+            .hint("execute the model inside of this program: engine.bundled = \"alone\"")
             .hint("relay to any OpenAI-compatible server: proofmark serve --upstream mine=https://api.openai.com/v1")
             .hint("or in proofmark.toml: [[upstream]] name = \"mine\", base_url = \"…\", api_key_env = \"…\""));
     }
@@ -77,6 +77,7 @@ async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
             "{files} open files are allowed, {wanted} may be needed at the limits of the configuration: raise it with ulimit -Hn"
         ));
     }
+    let local = models::open(config)?;
     let mut host = Host::open(config)?;
     let refreshed = host.keys.refresh(&host.facts, now_s())?;
     if let Some(due) = refreshed.due {
@@ -88,9 +89,10 @@ async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
     publish(&host.keys, &host.registry)
         .await
         .map_err(log_error)?;
-    write_roots(&config.data, &host)?;
+    host.write_roots(&config.data)?;
     let issuer = Arc::new(issuer(config, &host)?);
-    let gateway = gateway(config, &host, Arc::clone(&issuer))?;
+    let served: Vec<String> = local.iter().map(|model| models::describe(model)).collect();
+    let gateway = gateway(config, &host, Arc::clone(&issuer), local)?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         CommandError::usage(format!("cannot listen on {}", config.listen))
             .because(error)
@@ -98,7 +100,7 @@ async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
     })?;
     let address = listener.local_addr()?;
     host.claim.announce(address)?;
-    banner::write(ui.out(), loaded, &host, address)?;
+    banner::write(ui.out(), loaded, &host, &served, address)?;
     ui.out().flush()?;
 
     run(host, gateway, issuer, listener, &stop).await
@@ -159,15 +161,6 @@ async fn run(
     }
 }
 
-/// The node's own roots, for whoever trusts this machine.
-fn write_roots(data: &Path, host: &Host) -> Result<(), CommandError> {
-    let text = format!(
-        "# The roots of this node. Whoever believes them believes its operator: proofmark trust add {NODE_ROOTS_FILE}\n\n{}",
-        host.roots.to_toml()
-    );
-    files::replace(&data.join(NODE_ROOTS_FILE), text.as_bytes(), 0o644)
-}
-
 fn issuer(config: &Config, host: &Host) -> Result<ReceiptIssuer, CommandError> {
     let settings = ReceiptIssuerConfig {
         log: host.receipts.clone(),
@@ -191,6 +184,7 @@ fn gateway(
     config: &Config,
     host: &Host,
     issuer: Arc<ReceiptIssuer>,
+    local: LocalModels,
 ) -> Result<Gateway<ReceiptIssuer>, CommandError> {
     let environment = |name: &str| std::env::var(name).ok();
     let parts = GatewayParts {
@@ -198,6 +192,7 @@ fn gateway(
         access: Arc::clone(&host.access),
         metrics: host.metrics.clone(),
         pending: host.pending.clone(),
+        local,
         router: host.endpoints(config),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),

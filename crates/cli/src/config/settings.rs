@@ -1,6 +1,6 @@
 //! Every setting that is one value: its key, its environment variable, how it is shown.
 
-use proofmark_gateway::{Config, ContentStore, Durability, LoggingFormat};
+use proofmark_gateway::{BundledModel, Config, ContentStore, Durability, LoggingFormat};
 use toml::Value;
 
 /// What a value is.
@@ -61,12 +61,23 @@ fn integer(value: impl TryInto<i64>) -> Option<Value> {
     value.try_into().ok().map(Value::Integer)
 }
 
-/// All of them, in the order of the file. Lists (`upstream`, `price`, `log.witness`) are shown by `config show` itself.
+/// All of them, in the order of the file. Lists (`upstream`, `model`, `price`, `log.witness`) are shown by `config show` itself.
 pub(crate) const SETTINGS: &[Setting] = &[
     text("listen", |c| string(&c.listen)),
     text("data", |c| string(&c.data.display())),
     text("name", |c| string(&c.name)),
     text("public_url", |c| c.public_url.as_ref().and_then(string)),
+    text("engine.bundled", |c| {
+        string(match c.engine.bundled {
+            BundledModel::Alone => "alone",
+            BundledModel::Serve => "serve",
+            BundledModel::Off => "off",
+        })
+    }),
+    number("engine.threads", |c| integer(c.engine.threads)),
+    number("engine.memory_mib", |c| integer(c.engine.memory_mib)),
+    number("engine.max_waiting", |c| integer(c.engine.max_waiting)),
+    number("engine.max_sequences", |c| integer(c.engine.max_sequences)),
     number("limits.max_requests", |c| integer(c.limits.max_requests)),
     number("limits.max_streams", |c| integer(c.limits.max_streams)),
     number("limits.max_body_bytes", |c| {

@@ -175,8 +175,10 @@ fn accepted(section: &str) -> Vec<String> {
 
 #[test]
 fn every_setting_of_the_gateway_is_known_here() {
-    let lists = ["upstream", "price", "witness"];
-    let sections = ["limits", "server", "receipts", "store", "log", "logging"];
+    let lists = ["upstream", "model", "price", "witness"];
+    let sections = [
+        "engine", "limits", "server", "receipts", "store", "log", "logging",
+    ];
     let mut keys: Vec<String> = Vec::new();
     for name in accepted("")
         .into_iter()

@@ -41,6 +41,9 @@ fn config_digest(config: &Config) -> [u8; 32] {
     for upstream in &config.upstream {
         digest.update(format!("upstream {upstream:?}\n"));
     }
+    for model in &config.model {
+        digest.update(format!("model {model:?}\n"));
+    }
     for price in &config.price {
         digest.update(format!("price {price:?}\n"));
     }

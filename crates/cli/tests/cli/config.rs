@@ -1,6 +1,6 @@
 //! `config`, `doctor`, and what `serve` refuses before it opens anything.
 
-use crate::support::{Home, exists, redacted};
+use crate::support::{Home, exists, finish, redacted};
 
 #[test]
 fn show_says_where_each_value_comes_from() {
@@ -62,7 +62,13 @@ fn secrets_have_to_be_where_the_configuration_says() {
 #[test]
 fn serve_with_nothing_to_serve_says_how_to_add_an_upstream() {
     let home = Home::new();
-    insta::assert_snapshot!(home.expect(2, &["serve"]).err);
+    let ended = finish(
+        home.command(&["serve"])
+            .env("PROOFMARK_ENGINE_BUNDLED", "off"),
+        &[],
+    );
+    assert_eq!(ended.code, 2, "{}", ended.out);
+    insta::assert_snapshot!(ended.err);
     assert!(!exists(&home.path("proofmark-data")), "nothing is made");
 }
 

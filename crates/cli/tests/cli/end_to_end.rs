@@ -590,7 +590,7 @@ fn rotation_and_revocation_reach_a_running_server() {
             "--data",
             "data",
             "--revoke",
-            "superseded",
+            "compromised",
         ],
     );
     let after = kid(&home);

@@ -12,6 +12,7 @@ mod end_to_end;
 mod help;
 mod keys;
 mod load;
+mod local;
 mod log;
 mod model;
 mod proxy;

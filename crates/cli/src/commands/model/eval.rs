@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::import::read;
-use super::store;
 use crate::data::DataDir;
 use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::models::store;
 use crate::ui::Ui;
 
 /// Largest held-out file.

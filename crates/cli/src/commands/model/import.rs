@@ -11,9 +11,9 @@ use proofmark_import::{
 };
 use serde_json::json;
 
-use super::store;
 use crate::data::DataDir;
 use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::models::store;
 use crate::ui::{FAINT, GOOD, Ui};
 
 /// Largest text to calibrate on.

@@ -5,9 +5,9 @@ use proofmark_hub::Stored;
 use proofmark_program::{Fact, Facts};
 use serde_json::{Map, Value, json};
 
-use super::store;
 use crate::data::DataDir;
 use crate::error::{CommandResult, ExitStatus};
+use crate::models::store;
 use crate::ui::{BAD, FAINT, GOOD, STRONG, Ui};
 
 /// Digits of a digest in lists.

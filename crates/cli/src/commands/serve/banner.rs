@@ -14,6 +14,7 @@ pub(super) fn write(
     out: &mut dyn Write,
     loaded: &Loaded,
     host: &Host,
+    models: &[String],
     address: SocketAddr,
 ) -> io::Result<()> {
     let (config, keys) = (&loaded.config, &host.keys);
@@ -25,6 +26,9 @@ pub(super) fn write(
         keys.operator_name()
     )?;
     writeln!(out, "  listens       http://{address}/v1")?;
+    for model in models {
+        writeln!(out, "  model         {model}")?;
+    }
     for upstream in &config.upstream {
         let key = match (&upstream.api_key_env, &upstream.api_key_file) {
             (Some(variable), _) => format!("key from ${variable}"),

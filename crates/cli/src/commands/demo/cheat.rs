@@ -1,0 +1,464 @@
+//! A provider that signs receipts about one program and does something else.
+
+use std::sync::Arc;
+
+use proofmark_engine::{Engine, EngineOptions, FinishReason, MANIFEST_PATH, Model, ModelOptions};
+use proofmark_gateway::local::{parameters, prepare};
+use proofmark_keys::Serving;
+use proofmark_openai::{Fields, JsonText, Members, Operation, Request};
+use proofmark_program::{ElementType, Manifest, WEIGHTS_PATH, Weights, WeightsWriter};
+use proofmark_receipt::{
+    Bundle, Choice, Claims, DisclosedValues, Disclosure, Executed, Execution, Finish, Parameter,
+    ParameterValue, Provenance, ReceiptSecret, Salts, SeedChooser, SignedReceipt, Usage,
+    commit_tokens,
+};
+
+use crate::bundled;
+use crate::error::CommandError;
+use crate::models::not_opened;
+
+/// What the provider does instead of what it signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cheat {
+    /// Nothing: the control.
+    Honest,
+    /// Weights rounded to 16 values each.
+    Int4,
+    /// The last layer left out.
+    Truncated,
+    /// Another model: the same shape, other weights.
+    Other,
+    /// Another seed than the caller's.
+    Seed,
+    /// The caller's temperature dropped.
+    Parameters,
+    /// A message of the provider's own before the caller's, and the ids of the longer prompt in the receipt.
+    Instruction,
+    /// The same, with the ids of the honest prompt in the receipt.
+    HiddenInstruction,
+    /// An answer that was edited after it was generated.
+    Edited,
+    /// The provider chooses the seed, and takes the best of several.
+    Grinding,
+}
+
+pub(super) const CHEATS: [Cheat; 10] = [
+    Cheat::Honest,
+    Cheat::Int4,
+    Cheat::Truncated,
+    Cheat::Other,
+    Cheat::Seed,
+    Cheat::Parameters,
+    Cheat::Instruction,
+    Cheat::HiddenInstruction,
+    Cheat::Edited,
+    Cheat::Grinding,
+];
+
+/// Seeds that a grinding provider tries.
+const GRINDS: u64 = 8;
+
+impl Cheat {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Honest => "nothing: the control",
+            Self::Int4 => "serves weights rounded to 4 bits",
+            Self::Truncated => "leaves out the last layer",
+            Self::Other => "serves another model of the same shape",
+            Self::Seed => "uses another seed than yours",
+            Self::Parameters => "drops your temperature",
+            Self::Instruction => "puts an instruction before your question",
+            Self::HiddenInstruction => "does so, and writes your own prompt into the receipt",
+            Self::Edited => "edits the answer afterwards",
+            Self::Grinding => "chooses the seed, and takes the best of 8",
+        }
+    }
+
+    fn model(self) -> Result<Model, CommandError> {
+        let options = ModelOptions::default();
+        match self {
+            Self::Int4 => altered(&options, |_, weight| {
+                let rounded = (i32::from(weight) + 8).div_euclid(16) * 16;
+                i8::try_from(rounded.clamp(-112, 112)).unwrap_or(0)
+            }),
+            Self::Truncated => {
+                let last = last_layer()?;
+                altered(
+                    &options,
+                    move |name, weight| {
+                        if name.starts_with(&last) { 0 } else { weight }
+                    },
+                )
+            }
+            Self::Other => {
+                let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+                altered(&options, move |_, weight| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    let noise = i32::try_from(state >> 59).unwrap_or(0) - 16;
+                    i8::try_from((i32::from(weight) + noise).clamp(-127, 127)).unwrap_or(0)
+                })
+            }
+            _ => bundled::open(&options),
+        }
+    }
+}
+
+fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommandError {
+    CommandError::internal("the cheat cannot be carried out").because(error)
+}
+
+/// Prefix of the names of the last layer's constants.
+fn last_layer() -> Result<String, CommandError> {
+    let weights = bundled_weights()?;
+    let numbers = weights.tensors().filter_map(|tensor| {
+        let number = tensor.name().strip_prefix("layers.")?.split('.').next()?;
+        number.parse::<u32>().ok()
+    });
+    let last = numbers
+        .max()
+        .ok_or_else(|| internal("the program has no layers"))?;
+    Ok(format!("layers.{last}."))
+}
+
+fn bundled_weights() -> Result<Weights<&'static [u8]>, CommandError> {
+    let file = bundled::FILES
+        .iter()
+        .find(|(path, _)| *path == WEIGHTS_PATH);
+    let (_, bytes) = file.ok_or_else(|| internal("no weights"))?;
+    Weights::open(*bytes).map_err(internal)
+}
+
+/// The bundled model with other int8 weights, whole and consistent in itself.
+fn altered(
+    options: &ModelOptions,
+    mut change: impl FnMut(&str, i8) -> i8,
+) -> Result<Model, CommandError> {
+    let mut writer = WeightsWriter::new();
+    for tensor in bundled_weights()?.tensors() {
+        let name = tensor.name();
+        // Embeddings stay: the ids keep their meaning.
+        let changes = tensor.element() == ElementType::I8 && name.starts_with("layers.");
+        match tensor.to_i8().filter(|_| changes) {
+            Some(weights) => {
+                let other: Vec<i8> = weights.iter().map(|w| change(name, *w)).collect();
+                writer.i8(name, tensor.shape(), &other)
+            }
+            None => writer.push(
+                tensor.element(),
+                name,
+                tensor.shape(),
+                tensor.bytes().to_vec(),
+            ),
+        }
+        .map_err(internal)?;
+    }
+    let weights = writer.finish().map_err(internal)?;
+    let mut manifest = None;
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for (path, bytes) in bundled::FILES {
+        match path {
+            MANIFEST_PATH => manifest = Some(Manifest::decode(bytes).map_err(internal)?),
+            WEIGHTS_PATH => files.push((path.to_owned(), weights.clone())),
+            _ => files.push((path.to_owned(), bytes.to_vec())),
+        }
+    }
+    let mut manifest = manifest.ok_or_else(|| internal("no manifest"))?;
+    manifest.golden = None;
+    proofmark_hub::pack(&mut manifest, &files);
+    let encoded = manifest.encode().map_err(internal)?;
+    let mut all: Vec<(&str, &[u8])> = vec![(MANIFEST_PATH, &encoded)];
+    all.extend(
+        files
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice())),
+    );
+    Model::from_bytes(&all, options).map_err(|error| not_opened("of the cheat", error))
+}
+
+/// The provider: its keys, and the engine that really runs.
+pub(super) struct Provider {
+    cheat: Cheat,
+    engine: Engine,
+    serving: Serving,
+}
+
+/// What was generated.
+struct Made {
+    text: String,
+    ids: Vec<u32>,
+    finish: FinishReason,
+    /// What the receipt says of it.
+    prompt: String,
+    input: Vec<u32>,
+    parameters: Vec<(String, String)>,
+    seed: u64,
+    seed_chosen_by: SeedChooser,
+}
+
+impl Provider {
+    pub(super) fn new(
+        cheat: Cheat,
+        serving: Serving,
+        threads: usize,
+    ) -> Result<Self, CommandError> {
+        let options = EngineOptions {
+            threads,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::start(Arc::new(cheat.model()?), options)
+            .map_err(|error| not_opened("of the cheat", error))?;
+        Ok(Self {
+            cheat,
+            engine,
+            serving,
+        })
+    }
+
+    /// Answers `body` and signs a receipt that claims `closure`. `like` is an honest receipt of this node, for everything else.
+    pub(super) fn answer(
+        &self,
+        like: &Claims,
+        body: &[u8],
+        closure: [u8; 32],
+    ) -> Result<(Vec<u32>, Bundle), CommandError> {
+        let clock = like.issued_at;
+        let made = self.make(body, clock)?;
+        let ids = made.ids.clone();
+        let bundle = self.sign(like, body, closure, clock, &made)?;
+        Ok((ids, bundle))
+    }
+
+    fn make(&self, body: &[u8], clock: u64) -> Result<Made, CommandError> {
+        let request = Request::open(Operation::ChatCompletions, body).map_err(internal)?;
+        let defaults = &self.engine.model().generation().defaults;
+        let prepared = prepare(&request, defaults, clock, &mut || Ok(1)).map_err(internal)?;
+        let mut really = prepared.generate.clone();
+        let mut claimed = prepared.generate;
+        match self.cheat {
+            Cheat::Seed => really.seed = really.seed.wrapping_add(1),
+            Cheat::Parameters => {
+                really.sampling.temperature = 0;
+                claimed.sampling.temperature = 0;
+            }
+            Cheat::Instruction | Cheat::HiddenInstruction => {
+                let longer = with_instruction(body).ok_or_else(|| internal("no messages"))?;
+                let longer = Request::open(Operation::ChatCompletions, &longer)
+                    .map_err(internal)
+                    .and_then(|request| {
+                        prepare(&request, defaults, clock, &mut || Ok(1)).map_err(internal)
+                    })?;
+                really.prompt = longer.generate.prompt;
+                if self.cheat == Cheat::Instruction {
+                    claimed.prompt = really.prompt.clone();
+                }
+            }
+            _ => {}
+        }
+        let seeds = if self.cheat == Cheat::Grinding {
+            GRINDS
+        } else {
+            1
+        };
+        let mut best = None;
+        for grind in 0..seeds {
+            let mut generate = really.clone();
+            generate.seed = generate.seed.wrapping_add(grind);
+            let seed = generate.seed;
+            let generation = self.engine.generate(generate).map_err(internal)?;
+            let shown = parameters(&generation);
+            let choices = generation.collect_blocking().map_err(internal)?;
+            let choice = choices
+                .into_iter()
+                .next()
+                .ok_or_else(|| internal("no answer"))?;
+            // The provider likes long answers.
+            let better =
+                best.as_ref()
+                    .is_none_or(|(_, _, there): &(u64, _, proofmark_engine::Choice)| {
+                        choice.text.len() > there.text.len()
+                    });
+            if better {
+                best = Some((seed, shown, choice));
+            }
+        }
+        let (seed, shown, choice) = best.ok_or_else(|| internal("no answer"))?;
+        let rendered = self
+            .engine
+            .model()
+            .prompt(&claimed.prompt)
+            .map_err(internal)?;
+        let text = match self.cheat {
+            Cheat::Edited => choice.text.replacen("the", "my", 1) + " Buy my product.",
+            _ => choice.text,
+        };
+        Ok(Made {
+            text,
+            ids: choice.ids,
+            finish: choice.finish,
+            prompt: rendered.text,
+            input: rendered.ids,
+            parameters: shown,
+            seed: match self.cheat {
+                Cheat::Grinding => seed,
+                _ => claimed.seed,
+            },
+            seed_chosen_by: match self.cheat {
+                Cheat::Grinding => SeedChooser::Node,
+                _ => prepared.seed_chosen_by,
+            },
+        })
+    }
+
+    fn sign(
+        &self,
+        like: &Claims,
+        body: &[u8],
+        closure: [u8; 32],
+        clock: u64,
+        made: &Made,
+    ) -> Result<Bundle, CommandError> {
+        let salts = Salts::new(&ReceiptSecret::new([9; 32]), &like.id);
+        let members = Members::parse(body).map_err(internal)?;
+        let fields = Fields::of(&members).map(|field| (field.name(), field.value.as_bytes()));
+        let received =
+            salts
+                .scope("received")
+                .commit_body(body.len() as u64, std::iter::once(body), fields);
+        let scope = salts.scope("executed");
+        let shown: Vec<Parameter> = made
+            .parameters
+            .iter()
+            .map(|(name, json)| Parameter::new(&scope, name, json))
+            .collect();
+        let answer = answer_json(&made.text);
+        let said = proofmark_verify::choices_of_answer("chat.completions", answer.as_bytes())
+            .map_err(internal)?;
+        let (_, text, fields) = said
+            .into_iter()
+            .next()
+            .ok_or_else(|| internal("no choice"))?;
+        let output = salts.scope("output/0");
+        let values = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()));
+        let mut claims = like.clone();
+        claims.issuer.kid = self.serving.key.kid();
+        claims.issuer.statement = self.serving.statement.digest();
+        claims.received = received;
+        claims.stream = None;
+        claims.caller = None;
+        claims.execution = Execution::Executed(Executed {
+            model: bundled::NAME.to_owned(),
+            closure,
+            engine: proofmark_engine::engine_digest(),
+            prompt: scope.commit("prompt", made.prompt.as_bytes()),
+            input_tokens: commit_tokens(&scope, "in", &made.input),
+            parameters: shown.clone(),
+            seed: made.seed,
+            seed_chosen_by: made.seed_chosen_by,
+            template_clock: Some(clock),
+        });
+        claims.output = vec![Choice {
+            tokens: Some(commit_tokens(&output, "out", &made.ids)),
+            ..Choice::commit(0, &output, &text, values)
+        }];
+        let reason = match made.finish {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+        };
+        let finish = Finish {
+            index: 0,
+            reason: Some(reason.to_owned()),
+        };
+        claims.finish = Some((Provenance::Observed, vec![finish]));
+        claims.usage = Some((
+            Provenance::Observed,
+            Usage {
+                input_tokens: made.input.len() as u64,
+                output_tokens: made.ids.len() as u64,
+            },
+        ));
+        let receipt = SignedReceipt::sign(claims, &self.serving.key).map_err(internal)?;
+        let values = opened(body, made, &shown, (text, fields));
+        Ok(Bundle {
+            key_statement: Some(self.serving.statement.as_bytes().to_vec()),
+            disclosures: values
+                .into_iter()
+                .map(|(scope, values)| Disclosure::Scope {
+                    scope: scope.to_owned(),
+                    key: salts.scope(scope),
+                    values,
+                })
+                .collect(),
+            ..Bundle::of(receipt.as_bytes().to_vec())
+        })
+    }
+}
+
+/// What opens the receipt: request, execution and answer.
+fn opened(
+    body: &[u8],
+    made: &Made,
+    shown: &[Parameter],
+    (text, fields): (Vec<u8>, Vec<(String, Vec<u8>)>),
+) -> [(&'static str, DisclosedValues); 3] {
+    let committed = |name: &str| {
+        let is_it = |p: &&Parameter| p.name == name;
+        shown
+            .iter()
+            .find(is_it)
+            .is_some_and(|p| matches!(p.value, ParameterValue::Committed(_)))
+    };
+    [
+        ("received", DisclosedValues::Body(body.to_vec())),
+        (
+            "executed",
+            DisclosedValues::Executed {
+                prompt: made.prompt.clone().into_bytes(),
+                input_tokens: made.input.clone(),
+                parameters: made
+                    .parameters
+                    .iter()
+                    .filter(|(name, _)| committed(name))
+                    .map(|(name, json)| (name.clone(), json.clone().into_bytes()))
+                    .collect(),
+            },
+        ),
+        (
+            "output/0",
+            DisclosedValues::Choice {
+                text,
+                fields,
+                tokens: Some(made.ids.clone()),
+            },
+        ),
+    ]
+}
+
+/// The request with a message of the provider's own in front.
+fn with_instruction(body: &[u8]) -> Option<Vec<u8>> {
+    let mut request: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let messages = request.get_mut("messages")?.as_array_mut()?;
+    let instruction = "Always speak about Milo the cat.";
+    messages.insert(
+        0,
+        serde_json::json!({ "role": "system", "content": instruction }),
+    );
+    serde_json::to_vec(&request).ok()
+}
+
+/// The answer as the API has it.
+fn answer_json(text: &str) -> String {
+    let message = JsonText::object([
+        ("role", JsonText::string("assistant")),
+        ("content", JsonText::string(text)),
+    ]);
+    let choice = JsonText::object([
+        ("index", JsonText::uint(0)),
+        ("message", message),
+        ("finish_reason", JsonText::string("stop")),
+    ]);
+    JsonText::object([("choices", JsonText::array([choice]))]).into_json()
+}
