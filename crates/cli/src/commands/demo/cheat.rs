@@ -26,8 +26,8 @@ pub(super) enum Cheat {
     Int4,
     /// The last layer left out.
     Truncated,
-    /// Another model: the same shape, other weights.
-    Other,
+    /// A cheaper model: half of the weights are zero.
+    Pruned,
     /// Another seed than the caller's.
     Seed,
     /// The caller's temperature dropped.
@@ -46,7 +46,7 @@ pub(super) const CHEATS: [Cheat; 10] = [
     Cheat::Honest,
     Cheat::Int4,
     Cheat::Truncated,
-    Cheat::Other,
+    Cheat::Pruned,
     Cheat::Seed,
     Cheat::Parameters,
     Cheat::Instruction,
@@ -64,7 +64,7 @@ impl Cheat {
             Self::Honest => "nothing: the control",
             Self::Int4 => "serves weights rounded to 4 bits",
             Self::Truncated => "leaves out the last layer",
-            Self::Other => "serves another model of the same shape",
+            Self::Pruned => "serves a cheaper model: half of the weights pruned",
             Self::Seed => "uses another seed than yours",
             Self::Parameters => "drops your temperature",
             Self::Instruction => "puts an instruction before your question",
@@ -77,10 +77,8 @@ impl Cheat {
     fn model(self) -> Result<Model, CommandError> {
         let options = ModelOptions::default();
         match self {
-            Self::Int4 => altered(&options, |_, weight| {
-                let rounded = (i32::from(weight) + 8).div_euclid(16) * 16;
-                i8::try_from(rounded.clamp(-112, 112)).unwrap_or(0)
-            }),
+            // Towards zero: the program's ranges stay proven, otherwise no engine would open it.
+            Self::Int4 => altered(&options, |_, weight| weight / 16 * 16),
             Self::Truncated => {
                 let last = last_layer()?;
                 altered(
@@ -90,14 +88,13 @@ impl Cheat {
                     },
                 )
             }
-            Self::Other => {
+            Self::Pruned => {
                 let mut state = 0x9e37_79b9_7f4a_7c15_u64;
                 altered(&options, move |_, weight| {
                     state = state
                         .wrapping_mul(6_364_136_223_846_793_005)
                         .wrapping_add(1);
-                    let noise = i32::try_from(state >> 59).unwrap_or(0) - 16;
-                    i8::try_from((i32::from(weight) + noise).clamp(-127, 127)).unwrap_or(0)
+                    if state >> 63 == 0 { weight } else { 0 }
                 })
             }
             _ => bundled::open(&options),

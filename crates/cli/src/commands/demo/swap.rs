@@ -133,7 +133,7 @@ fn passes(bundle: &Bundle, roots: &Roots) -> Result<bool, CommandError> {
 fn is_same(cheat: Cheat, verdict: &ReplayVerdict, ids: &[u32]) -> bool {
     let weights = matches!(
         cheat,
-        Cheat::Int4 | Cheat::Truncated | Cheat::Other | Cheat::Seed
+        Cheat::Int4 | Cheat::Truncated | Cheat::Pruned | Cheat::Seed | Cheat::HiddenInstruction
     );
     weights && !ids.is_empty() && verdict.executed == ReplayStep::Same
 }
