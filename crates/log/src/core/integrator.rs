@@ -113,6 +113,14 @@ pub(crate) fn is_full_step(leaves: usize, bytes: usize) -> bool {
 }
 
 impl Integrator {
+    /// Integrates what is durable when it is called. What becomes durable meanwhile may wait for the next call: under a steady load
+    /// there is always more, and a checkpoint that waited for the end of it would come late.
+    pub(crate) fn integrate_durable(&mut self) -> Result<(), LogError> {
+        let durable = self.core.queue().durable;
+        while self.tree.size() < durable && self.step()? > 0 {}
+        Ok(())
+    }
+
     /// Integrates what is durable, at most one step of it. Returns how many leaves that were.
     pub(crate) fn step(&mut self) -> Result<usize, LogError> {
         let leaves = self.durable_leaves();

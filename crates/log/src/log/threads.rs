@@ -190,9 +190,9 @@ impl Publisher {
         self.core.stop();
     }
 
-    /// Integrates everything that is durable, and publishes what is new or incomplete.
+    /// Integrates what is durable now, and publishes what is new or incomplete.
     fn round(&mut self) -> Result<(), LogError> {
-        while self.integrator.step()? > 0 {}
+        self.integrator.integrate_durable()?;
         let incomplete = self.integrator.missing_cosignatures(self.cosigner.as_ref()) > 0;
         if self.integrator.is_unpublished() || incomplete || self.is_recosigning_due() {
             self.runtime
