@@ -226,8 +226,10 @@ fn the_replayers_key_must_be_endorsed_and_in_time() {
 
 #[test]
 fn a_stranger_reaches_no_grade_by_a_replay() {
-    let mut roots = Roots::default();
-    roots.replayers = replay_roots().replayers;
+    let roots = Roots {
+        replayers: replay_roots().replayers,
+        ..Roots::default()
+    };
     let (report, _) = outcome(&replayed(&replayer(), |_| {}), &roots);
     assert_eq!(report.verdict().code(), Some("receipt.issuer.unknown"));
     assert!(report.grades().is_empty());

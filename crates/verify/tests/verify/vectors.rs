@@ -591,13 +591,13 @@ fn replay_cases() -> Vec<(&'static str, Case)> {
         (
             "replay-mismatch",
             case("of another program", &auditor, |verdict| {
-                verdict.closure = [0; 32]
+                verdict.closure = [0; 32];
             }),
         ),
         (
             "replay-signature-invalid",
             case("dated before the replayer's key", &auditor, |verdict| {
-                verdict.replayed_at = 1
+                verdict.replayed_at = 1;
             }),
         ),
         ("replay-not-executed", relayed),
