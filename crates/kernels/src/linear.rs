@@ -83,7 +83,7 @@ pub enum Output<'a> {
 }
 
 impl PackedLinear {
-    /// Packs `weights` [n, k], row-major, and `bias` [n].
+    /// Packs `weights`, `[n, k]` row-major, and `bias`, `[n]`.
     ///
     /// # Panics
     /// If lengths and dimensions differ.

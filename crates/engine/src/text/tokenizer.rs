@@ -16,7 +16,7 @@ pub const MAX_TEXT_BYTES: usize = 16 << 20;
 ///
 /// A **control token** is an added token that is special, or whose text is more than white space (so `<think>` is one, and runs of spaces
 /// that some vocabularies add are not). The library cuts added tokens out of any text; here they are cut out only of text that may hold
-/// them, see [`Tokenizer::encode_trusted`] and [`Tokenizer::encode_marked`].
+/// them, see [`Tokenizer::encode_trusted`].
 pub struct Tokenizer {
     library: tokenizers::Tokenizer,
     /// For text that follows a control token, where the library treats the beginning of a text differently.
