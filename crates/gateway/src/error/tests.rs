@@ -48,6 +48,17 @@ fn examples() -> Vec<GatewayError> {
             by: OverloadedBy::Streams,
             retry_after_s: 0,
         },
+        GatewayError::NotExecutable {
+            code: "unsupported_parameter",
+            param: Some("tools".into()),
+            message: "m".into(),
+        },
+        GatewayError::NotExecutable {
+            code: "context_length_exceeded",
+            param: None,
+            message: "m".into(),
+        },
+        GatewayError::EngineFailed,
         GatewayError::UpstreamUnreachable {
             upstream: upstream(),
         },

@@ -146,14 +146,14 @@ fn what_is_too_large_is_not_kept() {
 fn references_out_of_the_received_bytes_and_bombs_of_them_are_refused() {
     let with_references = |references: &[(u64, u64)], received: &[u8]| {
         let mut e = Encoder::new();
-        e.array(4)
+        e.array(5)
             .uint(VERSION)
             .bytes(received)
             .array(references.len());
         for (offset, length) in references {
             e.array(2).uint(*offset).uint(*length);
         }
-        e.null();
+        e.null().null();
         Contents::decode(&e.into_bytes())
     };
     assert_eq!(
