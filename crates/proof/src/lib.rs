@@ -3,8 +3,9 @@
 //! A *proof* shows that an exact program with committed weights gives this output for this input. This crate holds the protocol
 //! and its verifier; making proofs is `proofmark-prover`'s.
 //!
-//! What is here: the fields ([`field::F`], [`field::E`]); the transcript and the two ends of a proof ([`Transcript`],
-//! [`Outgoing`], [`Incoming`]); bounded reading of a proof's bytes ([`Reader`]).
+//! What is here: the transcript and the two ends of a proof ([`Transcript`],
+//! [`Outgoing`], [`Incoming`]); bounded reading of a proof's bytes ([`Reader`]); commitments to polynomials and the verifier of their
+//! openings ([`commitment`]); the account of what a proof is worth ([`soundness`]).
 //!
 //! A proof is not zero-knowledge: it is succinct and sound, and says more about weights and activations than its statement.
 //!
@@ -45,11 +46,13 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod commitment;
 mod error;
-pub mod field;
 mod reader;
+pub mod soundness;
 mod transcript;
 
 pub use error::Rejection;
+pub use proofmark_field as field;
 pub use reader::{Digest, Reader};
 pub use transcript::{Incoming, Outgoing, Transcript, Work};

@@ -7,7 +7,7 @@ use p3_field::{BasedVectorSpace, Field, PrimeCharacteristicRing, PrimeField32, T
 use p3_koala_bear::KoalaBear;
 use proptest::prelude::*;
 
-use super::*;
+use crate::*;
 
 type P3 = QuinticTrinomialExtensionField<KoalaBear>;
 

@@ -116,13 +116,13 @@ impl F {
 
     /// The element of a word that is below p already.
     #[inline]
-    pub(super) const fn from_reduced(word: u32) -> Self {
+    pub(crate) const fn from_reduced(word: u32) -> Self {
         Self(word)
     }
 
     /// The product of the words, below p².
     #[inline]
-    pub(super) const fn product(self, other: Self) -> u64 {
+    pub(crate) const fn product(self, other: Self) -> u64 {
         self.0 as u64 * other.0 as u64
     }
 
@@ -204,7 +204,7 @@ impl F {
 
 /// `value`/2^32 mod p, for `value` < 2^32·p.
 #[inline]
-pub(super) const fn reduce(value: u64) -> u32 {
+pub(crate) const fn reduce(value: u64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the low and the high half are meant"

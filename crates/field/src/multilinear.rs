@@ -4,7 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::extension::E;
+use crate::extension::E;
 
 /// eq(r, s) = Π (r_i·s_i + (1 − r_i)(1 − s_i)); 1 for no variables, and over the shorter of the two.
 #[must_use]

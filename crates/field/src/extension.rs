@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use super::base::{F, P, reduce};
+use crate::base::{F, P, reduce};
 
 /// Coordinates of an element over the base field.
 pub const DEGREE: usize = 5;
