@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::Required;
 use crate::check::IssuerRooted;
+use crate::established::Established;
 
 /// Which claim a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -225,6 +226,7 @@ pub struct Report {
     pub(crate) rows: Vec<Row>,
     pub(crate) grades: Vec<Grade>,
     pub(crate) verdict: Verdict,
+    pub(crate) established: Established,
     pub(crate) still_trust: Vec<String>,
     pub(crate) does_not_show: Vec<String>,
 }
@@ -263,6 +265,11 @@ impl Report {
     /// What it comes to.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
+    }
+
+    /// What the checks established, for whoever decides by more than grades.
+    pub fn established(&self) -> &Established {
+        &self.established
     }
 
     /// Whom one still has to trust.

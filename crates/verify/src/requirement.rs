@@ -46,6 +46,11 @@ const NAMES: [(Required, &str); 10] = [
 ];
 
 impl Required {
+    /// All of them, in order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(required, _)| *required)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         NAMES

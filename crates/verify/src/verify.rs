@@ -9,6 +9,7 @@ use crate::check::{
     check_evidence, check_issuer, check_log, check_question, check_registry_proof,
     check_revocation, not_claimed,
 };
+use crate::established::Established;
 use crate::report::{Accepted, Grade, Report, Row, RowName, State, Verdict};
 use crate::{Required, Requirement, Roots};
 
@@ -65,6 +66,7 @@ fn unreadable(cause: Cause) -> Report {
         rows: Vec::new(),
         grades: Vec::new(),
         verdict,
+        established: Established::default(),
         still_trust: Vec::new(),
         does_not_show: Vec::new(),
     }
@@ -77,6 +79,7 @@ struct Examination<'e> {
     issuer: Option<IssuerChecked>,
     grades: Vec<Grade>,
     witnessed: bool,
+    established: Established,
 }
 
 impl<'e> Examination<'e> {
@@ -94,6 +97,7 @@ impl<'e> Examination<'e> {
             issuer: None,
             grades: Vec::new(),
             witnessed: false,
+            established: Established::claimed(claims, presented),
         };
         let (answer, answer_shown) = check_answer(claims, &bundle.disclosures, presented);
         let (question, question_shown) = check_question(claims, &bundle.disclosures, presented);
@@ -105,7 +109,9 @@ impl<'e> Examination<'e> {
             Err(cause) => found.rows.push(cause.into_row(RowName::Issuer)),
         }
         let evidence = check_evidence(bundle, receipt, found.issuer.as_ref(), roots, now);
-        found.grade(Required::Replayed, evidence.replayed && found.is_rooted());
+        found.established.replayers = evidence.replayers;
+        let replayed = !found.established.replayers.is_empty();
+        found.grade(Required::Replayed, replayed && found.is_rooted());
         if evidence
             .rows
             .iter()
@@ -196,6 +202,8 @@ impl<'e> Examination<'e> {
                 };
                 let (revocation_row, unrevoked) = check_revocation(&subject, &snapshots, roots);
                 self.witnessed = witnessed.is_some();
+                self.established.operator = Some(operator.to_owned());
+                self.established.witnessed_at = witnessed.map(|witnessed| witnessed.unix_s);
                 let time_row = Logged::time_row(logged.as_ref(), self.claims.issued_at);
                 self.rows.extend([revocation_row, log_row, time_row]);
                 let executed = matches!(self.claims.execution, Execution::Executed(_));
@@ -225,6 +233,7 @@ impl<'e> Examination<'e> {
         {
             self.grades.clear();
         }
+        self.established.unchecked = self.unchecked();
         let statement = self.issuer.as_ref().map(|issuer| &issuer.statement);
         Report {
             receipt: Some(self.claims.id),
@@ -235,7 +244,16 @@ impl<'e> Examination<'e> {
             rows: self.rows,
             grades: self.grades,
             verdict,
+            established: self.established,
         }
+    }
+
+    /// Grades that are missing because something could not be checked, with the code of the cause.
+    fn unchecked(&self) -> Vec<(Required, &'static str)> {
+        let missing = Required::all().filter(|required| !self.grades.contains(required));
+        missing
+            .filter_map(|required| Some((required, self.blocked(required)?.code()?)))
+            .collect()
     }
 
     fn verdict(&self, requirement: &Requirement) -> Verdict {

@@ -9,8 +9,8 @@ use crate::report::{Row, RowName};
 /// The rows of all evidence.
 pub(crate) struct EvidenceFound {
     pub(crate) rows: Vec<Row>,
-    /// Whether a rooted replayer other than the issuer confirms the receipt.
-    pub(crate) replayed: bool,
+    /// Names of the rooted replayers, other than the issuer, who confirm the receipt.
+    pub(crate) replayers: Vec<String>,
 }
 
 /// One row per piece of evidence.
@@ -23,14 +23,14 @@ pub(crate) fn check_evidence(
 ) -> EvidenceFound {
     let mut found = EvidenceFound {
         rows: Vec::new(),
-        replayed: false,
+        replayers: Vec::new(),
     };
     for evidence in &bundle.evidence {
         let row = match (check_binding(evidence, receipt), &evidence.data) {
             (Err(cause), _) => cause.into_row(RowName::Evidence),
             (Ok(()), Some(data)) if is_replay(evidence) => {
-                let (row, confirmed) = check_replay(data, receipt, issuer, roots, now);
-                found.replayed |= confirmed;
+                let (row, replayer) = check_replay(data, receipt, issuer, roots, now);
+                found.replayers.extend(replayer);
                 row
             }
             (Ok(()), _) => unchecked(evidence),

@@ -17,17 +17,17 @@ pub(crate) fn is_replay(evidence: &Evidence) -> bool {
         && evidence.data.is_some()
 }
 
-/// Row about one replay verdict; `true` beside it if a rooted replayer that is not the issuer confirms the receipt.
+/// Row about one replay verdict; beside it the name of the rooted replayer, not the issuer's, that confirms the receipt.
 pub(crate) fn check_replay(
     data: &[u8],
     receipt: &SignedReceipt,
     issuer: Option<&IssuerChecked>,
     roots: &Roots,
     now: u64,
-) -> (Row, bool) {
+) -> (Row, Option<String>) {
     match replay(data, receipt, issuer, roots, now) {
-        Ok(text) => (accepted(RowName::Reexecuted, text), true),
-        Err(cause) => (cause.into_row(RowName::Reexecuted), false),
+        Ok((text, replayer)) => (accepted(RowName::Reexecuted, text), Some(replayer)),
+        Err(cause) => (cause.into_row(RowName::Reexecuted), None),
     }
 }
 
@@ -37,7 +37,7 @@ fn replay(
     issuer: Option<&IssuerChecked>,
     roots: &Roots,
     now: u64,
-) -> Result<String, Cause> {
+) -> Result<(String, String), Cause> {
     let evidence = ReplayEvidence::decode(data)?;
     let statement = SignedKeyStatement::decode(&evidence.key_statement)?;
     check_subject(evidence.replay.unverified(), receipt)?;
@@ -61,7 +61,7 @@ fn replay(
     }
     let said = statement.verify(&operator_key)?;
     let verdict = check_signature(&evidence, said, now)?;
-    judge(verdict, &replayer.name)
+    Ok((judge(verdict, &replayer.name)?, replayer.name.clone()))
 }
 
 /// That the verdict is about this receipt and its program.

@@ -1,0 +1,135 @@
+//! What a report established, as the assessment and policies read it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proofmark_verify::{Report, Required, Verdict};
+
+use crate::audit::Population;
+use crate::{Money, Threats};
+
+/// How the answer came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The receipt could not be read.
+    Unknown,
+    /// Somebody else's API answered.
+    Relayed,
+    /// The node executed this model closure.
+    Executed {
+        /// Digest of the closure.
+        closure: [u8; 32],
+        /// Whether the caller chose the seed.
+        caller_seed: bool,
+    },
+}
+
+/// Everything about one receipt that a decision may use. [`Facts::of`] takes it from a report; the rest is the caller's knowledge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// How the answer came about.
+    pub origin: Origin,
+    /// Grades that were reached.
+    pub reached: BTreeSet<Required>,
+    /// Grades that could not be checked, with the code of the cause.
+    pub unchecked: BTreeMap<Required, String>,
+    /// Whether the receipt carries the nonce that was sent.
+    pub nonce: bool,
+    /// Names of the rooted replayers who confirmed it.
+    pub replayers: BTreeSet<String>,
+    /// Whether the verifier itself re-executed it, with the same result.
+    pub replayed_here: bool,
+    /// Platforms of the attestations.
+    pub platforms: BTreeSet<String>,
+    /// Audited populations that the receipt is in.
+    pub audits: Vec<Population>,
+    /// Code of a valid refutation.
+    pub refutation: Option<String>,
+    /// Unix seconds at which witnesses had seen it.
+    pub witnessed_at: Option<u64>,
+    /// Unix seconds at which the issuer says it was issued.
+    pub issued_at: Option<u64>,
+    /// What the answer is worth to whoever decides.
+    pub value: Option<Money>,
+    /// Unix seconds.
+    pub now: u64,
+}
+
+impl Facts {
+    /// Nothing is known, as of `now` in Unix seconds.
+    pub fn nothing(now: u64) -> Self {
+        Self {
+            origin: Origin::Unknown,
+            reached: BTreeSet::new(),
+            unchecked: BTreeMap::new(),
+            nonce: false,
+            replayers: BTreeSet::new(),
+            replayed_here: false,
+            platforms: BTreeSet::new(),
+            audits: Vec::new(),
+            refutation: None,
+            witnessed_at: None,
+            issued_at: None,
+            value: None,
+            now,
+        }
+    }
+
+    /// What `report`, made at `now` for no requirement, established. Of a report that comes to could-not-check nothing counts.
+    pub fn of(report: &Report, now: u64) -> Self {
+        let mut facts = Self::nothing(now);
+        facts.issued_at = report.issued_at();
+        let established = report.established();
+        facts.reached = report.grades().iter().copied().collect();
+        for (required, code) in &established.unchecked {
+            facts.unchecked.insert(*required, (*code).to_owned());
+        }
+        match report.verdict() {
+            Verdict::Rejected { code, .. } => facts.refutation = Some((*code).to_owned()),
+            // The receipt as a whole cannot be relied on, so nothing of it counts.
+            Verdict::CouldNotCheck { code, .. } => {
+                facts.reached.clear();
+                facts
+                    .unchecked
+                    .insert(Required::Relayed, (*code).to_owned());
+            }
+            Verdict::Accepted(_) | Verdict::BelowRequirement { .. } => {}
+        }
+        facts.nonce = established.nonce;
+        facts.replayers = established.replayers.iter().cloned().collect();
+        facts.witnessed_at = established.witnessed_at;
+        facts.origin = match &established.executed {
+            Some(executed) => Origin::Executed {
+                closure: executed.closure,
+                caller_seed: executed.caller_seed,
+            },
+            None if report.receipt().is_some() => Origin::Relayed,
+            None => Origin::Unknown,
+        };
+        facts
+    }
+
+    /// Whether `required` was reached.
+    pub fn has(&self, required: Required) -> bool {
+        self.reached.contains(&required)
+    }
+
+    /// Whether the node executed it itself, and whether the caller chose the seed.
+    pub(crate) fn executed(&self) -> Option<bool> {
+        match self.origin {
+            Origin::Executed { caller_seed, .. } => Some(caller_seed),
+            Origin::Unknown | Origin::Relayed => None,
+        }
+    }
+
+    /// What evidence on the execution covers (§4.3): more, if question and answer are at hand.
+    pub(crate) fn model_threats(&self) -> Threats {
+        let mut threats = Threats::of([1, 2, 3, 4, 5, 6, 7, 9, 21]);
+        if self.has(Required::Question) {
+            threats = threats.union(Threats::of([8, 10]));
+        }
+        if self.has(Required::Answer) {
+            threats = threats.union(Threats::of([11, 12]));
+        }
+        threats
+    }
+}

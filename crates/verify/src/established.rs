@@ -1,0 +1,53 @@
+//! What the checks established beyond grades and rows, as values that a policy decides by.
+
+use proofmark_receipt::{Claims, Execution, SeedChooser};
+
+use crate::{Presented, Required};
+
+/// Values behind a report. They mean what the report's grades say they mean: of a report without grades nothing here is
+/// vouched for by anybody who is rooted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Established {
+    /// Name of the rooted operator behind the issuer.
+    pub operator: Option<String>,
+    /// What the node says that it executed; none if it relayed.
+    pub executed: Option<ExecutedClaim>,
+    /// Names of the rooted replayers, other than the issuer, who confirm the receipt. A name can be there twice.
+    pub replayers: Vec<String>,
+    /// Whether a nonce was presented, and the receipt carries it.
+    pub nonce: bool,
+    /// Unix seconds at which a quorum of witnesses had seen the receipt.
+    pub witnessed_at: Option<u64>,
+    /// Grades that are missing because something could not be checked, with the code of the cause.
+    pub unchecked: Vec<(Required, &'static str)>,
+}
+
+/// What a node says that it executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutedClaim {
+    /// Name of the model.
+    pub model: String,
+    /// Digest of its closure.
+    pub closure: [u8; 32],
+    /// Whether the caller chose the seed.
+    pub caller_seed: bool,
+}
+
+impl Established {
+    /// What the claims alone say.
+    pub(crate) fn claimed(claims: &Claims, presented: &Presented<'_>) -> Self {
+        let executed = match &claims.execution {
+            Execution::Executed(executed) => Some(ExecutedClaim {
+                model: executed.model.clone(),
+                closure: executed.closure,
+                caller_seed: executed.seed_chosen_by == SeedChooser::Caller,
+            }),
+            Execution::Relayed { .. } => None,
+        };
+        Self {
+            executed,
+            nonce: presented.nonce.is_some() && presented.nonce == claims.nonce.as_deref(),
+            ..Self::default()
+        }
+    }
+}
