@@ -21,6 +21,7 @@ impl Plain for i8 {}
 impl Plain for u8 {}
 impl Plain for i16 {}
 impl Plain for i32 {}
+impl Plain for u32 {}
 impl Plain for i64 {}
 
 /// A buffer of numbers whose address is a multiple of 64.

@@ -15,6 +15,8 @@
 //! | attention, softmax | [`Attention`], [`softmax`] |
 //! | max_pool, sum_pool, matmul, arg_max | [`max_pool`], [`sum_pool`], [`matmul`], [`arg_max`] |
 //!
+//! [`field`] has the kernels of proofs (specs/05-proof.md).
+//!
 //! Threads: [`Pool`] is a fork-join pool; a result never depends on how many threads it has.
 //! Wrong lengths panic, once per call and before anything is written.
 //!
@@ -41,6 +43,7 @@ mod arg_max;
 mod attention;
 mod conv;
 mod elementwise;
+pub mod field;
 mod isa;
 mod linear;
 mod matmul;

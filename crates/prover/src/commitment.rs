@@ -1,22 +1,26 @@
 //! Commitments and openings, the prover's side (specs/05-proof.md §4 and §5).
 
-mod code;
+mod lanes;
 mod opening;
 mod tree;
 
 use proofmark_field::F;
+use proofmark_kernels::field::Rows;
 use proofmark_proof::commitment::{Commitment, Shape};
 
 use crate::{Machine, ProverError};
 pub use opening::{open, open_with};
 use tree::Tree;
 
+/// Up to this many values, positions of a code of small integers are kept: keeping them is cheaper than computing some again.
+const LOG2_KEPT: u32 = 20;
+
 /// The values of a polynomial on the hypercube, variable 0 being the most significant bit of an index.
 #[derive(Debug, Clone, Copy)]
 pub enum Values<'a> {
-    /// Small integers; nothing but them and the tree is kept.
+    /// Small integers. Of many, nothing but they themselves and the tree is kept.
     I8(&'a [i8]),
-    /// Elements of the base field; the code's positions are kept.
+    /// Elements of the base field. The code's positions are kept: four words for a value at the usual rate.
     Base(&'a [F]),
 }
 
@@ -34,13 +38,6 @@ impl Values<'_> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    fn at(&self, index: usize) -> F {
-        match self {
-            Self::I8(values) => F::from_i32(i32::from(values[index])),
-            Self::Base(values) => values[index],
-        }
     }
 }
 
@@ -77,10 +74,12 @@ pub fn commit<'a>(
             got: values.len() as u64,
         });
     }
-    let _ = machine;
-    let rows: Vec<F> = (0..values.len()).map(|index| values.at(index)).collect();
-    let width = 1 << shape.log2_width();
-    let tree = Tree::new(code::encode(&rows, width, shape.log2_inverse_rate()), width);
+    let (rows, keep) = match values {
+        Values::I8(values) => (Rows::I8(values), shape.log2_size() <= LOG2_KEPT),
+        Values::Base(values) => (Rows::Base(values), true),
+    };
+    let code = (shape.log2_message(), shape.log2_inverse_rate());
+    let tree = Tree::new(machine, rows, 1 << shape.log2_width(), code, keep);
     Ok(Committed {
         commitment: Commitment {
             shape,

@@ -13,6 +13,7 @@
 
 mod attention;
 mod elementwise;
+mod field;
 mod linear;
 mod norm;
 mod pool;
