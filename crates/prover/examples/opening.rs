@@ -34,10 +34,8 @@ fn main() {
             "--i8" => base = false,
             "--shape" => shape = Some((number(), number())),
             "--isa" => {
-                isa = arguments
-                    .next()
-                    .and_then(|name| Isa::by_name(&name))
-                    .unwrap_or(isa)
+                let named = arguments.next().and_then(|name| Isa::by_name(&name));
+                isa = named.unwrap_or(isa);
             }
             size => sizes.extend(size.parse::<u32>()),
         }
