@@ -40,6 +40,20 @@ pub enum BenchError {
         /// What was being made.
         what: &'static str,
     },
+    /// The engine could not make or run a model.
+    #[error("the engine under test failed")]
+    Engine {
+        /// The engine's reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A program that is compared with did not do what it should.
+    #[error("{peer} could not be measured: {what}")]
+    Peer {
+        /// Its name.
+        peer: &'static str,
+        /// What was wrong.
+        what: String,
+    },
     /// The log refused.
     #[error("the log under test failed")]
     Log {

@@ -1,4 +1,4 @@
-//! The benchmarks behind docs/performance.md: `proofmark bench gateway` and `proofmark bench log`.
+//! The benchmarks behind docs/performance.md: `proofmark bench gateway`, `log` and `engine`.
 //!
 //! The gateway is measured as users run it: the real `proofmark serve` in a process of its own. Load generator and mock upstream
 //! run beside it on the same machine, as TensorZero's published benchmark does, so every figure holds with all three competing
@@ -8,6 +8,7 @@
 //!
 //! Out of scope: verdicts. A table shows the target beside what was measured, with its spread over the rounds.
 
+mod engine;
 mod error;
 mod gateway;
 mod load;
@@ -23,6 +24,7 @@ mod upstream;
 mod wire;
 mod witnesses;
 
+pub use engine::{DecoderShape, EngineBench, bench_engine};
 pub use error::BenchError;
 pub use gateway::{GatewayBench, bench_gateway};
 

@@ -1,5 +1,6 @@
 //! The server under test: the real command in a process of its own.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -34,14 +35,42 @@ impl Server {
             dir.join("data")
         );
         fs::write(&config, text).map_err(BenchError::io("writing the configuration"))?;
+        Self::spawn(
+            binary,
+            dir,
+            address,
+            &["--config".as_ref(), config.as_os_str()],
+        )
+    }
+
+    /// Starts `binary serve` with the bundled model and nothing else, its data in `dir`.
+    pub(crate) fn start_bundled(binary: &Path, dir: &Path) -> Result<Self, BenchError> {
+        let address = free_address()?;
+        let listen = address.to_string();
+        let data = dir.join("data");
+        let arguments: [&OsStr; 4] = [
+            "--listen".as_ref(),
+            listen.as_ref(),
+            "--data".as_ref(),
+            data.as_ref(),
+        ];
+        Self::spawn(binary, dir, address, &arguments)
+    }
+
+    fn spawn(
+        binary: &Path,
+        dir: &Path,
+        address: SocketAddr,
+        arguments: &[&OsStr],
+    ) -> Result<Self, BenchError> {
         let output = dir.join("serve.log");
         let log = File::create(&output).map_err(BenchError::io("creating the server's log"))?;
         let errors = log
             .try_clone()
             .map_err(BenchError::io("creating the server's log"))?;
         let child = Command::new(binary)
-            .args(["serve", "--config"])
-            .arg(&config)
+            .arg("serve")
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -65,6 +94,20 @@ impl Server {
         }
         Err(BenchError::NotUp {
             waited_s: WAIT_S,
+            log: self.output.display().to_string(),
+        })
+    }
+
+    /// As [`Self::wait_until_up`], looking every millisecond, so many times.
+    pub(crate) fn wait_until_up_blocking(&self, tries: u32) -> Result<(), BenchError> {
+        for _ in 0..tries {
+            if std::net::TcpStream::connect(self.address).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(BenchError::NotUp {
+            waited_s: u64::from(tries / 1000),
             log: self.output.display().to_string(),
         })
     }

@@ -2,6 +2,8 @@
 //!
 //! Their answers are noise. Real models come from `proofmark-import`.
 
+mod image;
+
 use proofmark_program::{
     ConstantId, ElementType, FileDigest, Interface, Manifest, ModelFile, NodeId, NodeType,
     Operator, PROGRAM_PATH, Program, ProgramBuilder, ProgramError, Source, WEIGHTS_PATH, Weights,
@@ -14,6 +16,8 @@ use crate::model::{
     GENERATION_PATH, GenerationConfig, MANIFEST_PATH, TEMPLATE_PATH, TOKENIZER_PATH,
 };
 use crate::samples::byte_level;
+
+pub use image::ImageShape;
 
 /// A Llama-like decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -490,27 +494,32 @@ impl Maker {
     }
 
     fn weights(&mut self, name: &str, rows: u32, columns: u32) -> Result<ConstantId, ProgramError> {
-        let count = rows as usize * columns as usize;
-        let mut data = Vec::with_capacity(count + 8);
-        while data.len() < count {
-            // splitmix64
-            self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.random;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            // Never -128: the range is symmetric.
-            data.extend(
-                (z ^ (z >> 31))
-                    .to_le_bytes()
-                    .map(|b| if b == 0x80 { 0 } else { b }),
-            );
-        }
-        data.truncate(count);
+        let data = random_weights(&mut self.random, rows as usize * columns as usize);
         let name = format!("{name}.weight");
         self.writer
             .push(ElementType::I8, &name, &[rows, columns], data)?;
         Ok(self.builder.constant(&name))
     }
+}
+
+/// Bytes of int8 weights, uniform in ±127.
+fn random_weights(random: &mut u64, count: usize) -> Vec<u8> {
+    let mut data = Vec::with_capacity(count + 8);
+    while data.len() < count {
+        // splitmix64
+        *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        // Never -128: the range is symmetric.
+        data.extend(
+            (z ^ (z >> 31))
+                .to_le_bytes()
+                .map(|b| if b == 0x80 { 0 } else { b }),
+        );
+    }
+    data.truncate(count);
+    data
 }
 
 /// About `16384 · sin(2π · turn / 65536)`: two parabolas.

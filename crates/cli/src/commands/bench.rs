@@ -3,8 +3,11 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use proofmark_bench::{BenchError, GatewayBench, LogBench, Table, bench_gateway, bench_log};
+use clap::{Args, Subcommand, ValueEnum};
+use proofmark_bench::{
+    BenchError, DecoderShape, EngineBench, GatewayBench, LogBench, Table, bench_engine,
+    bench_gateway, bench_log,
+};
 use tokio::runtime::Runtime;
 
 use crate::error::{CommandError, CommandResult, ExitStatus};
@@ -17,6 +20,8 @@ pub(crate) enum Bench {
     Gateway(Gateway),
     /// Durable appends, the time to a checkpoint with and without witnesses, fsck.
     Log(Log),
+    /// The exact engine: tokens per second, images, first token, beside llama.cpp and onnxruntime.
+    Engine(Engine),
 }
 
 /// Arguments of `proofmark bench gateway`.
@@ -50,6 +55,7 @@ impl Bench {
         match self {
             Self::Gateway(command) => command.json,
             Self::Log(command) => command.json,
+            Self::Engine(command) => command.json,
         }
     }
 
@@ -57,6 +63,7 @@ impl Bench {
         match self {
             Self::Gateway(command) => command.run(ui),
             Self::Log(command) => command.run(ui),
+            Self::Engine(command) => command.run(ui),
         }
     }
 }
@@ -83,6 +90,82 @@ pub(crate) struct Log {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Arguments of `proofmark bench engine`.
+#[derive(Debug, Args)]
+pub(crate) struct Engine {
+    /// A directory for files of the benchmark.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Decoders to measure.
+    #[arg(
+        long,
+        value_name = "SHAPE",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "110m,1.1b"
+    )]
+    shapes: Vec<Shape>,
+    /// Numbers of threads to measure with.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        value_delimiter = ',',
+        default_value = "1,2"
+    )]
+    threads: Vec<usize>,
+    /// Measurements of each kind.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    rounds: u32,
+    /// llama.cpp's llama-bench, to be measured in the same rounds.
+    #[arg(long, value_name = "PROGRAM")]
+    llama_bench: Option<PathBuf>,
+    /// A Python with onnxruntime, onnx and numpy, to be measured in the same rounds.
+    #[arg(long, value_name = "PYTHON")]
+    onnxruntime: Option<PathBuf>,
+    /// Write the roofline plot to this file (SVG).
+    #[arg(long, value_name = "FILE")]
+    roofline: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shapes of decoders.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shape {
+    /// 15 million parameters.
+    #[value(name = "15m")]
+    Million15,
+    /// 110 million parameters.
+    #[value(name = "110m")]
+    Million110,
+    /// 1.1 billion parameters; takes 6 GB of memory.
+    #[value(name = "1.1b")]
+    Billion1,
+}
+
+impl Engine {
+    fn run(self, ui: &mut Ui) -> CommandResult {
+        let shape = |shape: &Shape| match shape {
+            Shape::Million15 => DecoderShape::Million15,
+            Shape::Million110 => DecoderShape::Million110,
+            Shape::Billion1 => DecoderShape::Billion1,
+        };
+        let options = EngineBench {
+            binary: std::env::current_exe()?,
+            dir: self.dir.clone(),
+            shapes: self.shapes.iter().map(shape).collect(),
+            threads: self.threads.clone(),
+            rounds: self.rounds,
+            llama_bench: self.llama_bench.clone(),
+            onnxruntime: self.onnxruntime.clone(),
+            roofline: self.roofline.clone(),
+        };
+        let table = bench_engine(&options, progress).map_err(failed)?;
+        print(ui, &table, self.json)
+    }
 }
 
 fn progress(line: &str) {
