@@ -2,6 +2,7 @@
 
 mod eval;
 mod import;
+mod questions;
 mod stored;
 
 use clap::Subcommand;
@@ -24,7 +25,7 @@ pub(crate) enum Model {
     Verify(stored::Verify),
     /// Remove a name, and the model with its last name.
     Rm(stored::Rm),
-    /// Measure a model on held-out text.
+    /// Measure a model on held-out text, or by questions.
     Eval(eval::Eval),
 }
 
