@@ -1,5 +1,16 @@
-//! Windows over images: im2col (so that a convolution is a linear) and pooling (specs/04-program.md §3.5).
+//! Windows over images, channels last: as rows of a matrix (so that a convolution is a linear), and pooling
+//! (specs/04-program.md §3.5).
 
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "calls code compiled for the instruction set that was detected"
+    )
+)]
+
+use crate::Isa;
+use crate::isa::compiled;
 use crate::round::Element;
 
 /// A window that slides over the last two dimensions of [C, h, w].
@@ -44,35 +55,94 @@ impl Window {
     }
 }
 
-/// The windows of x [C, h, w] as rows: `out` is [oh·ow, C·kh·kw], zeros outside of the image. With weights
-/// [O, C, kh, kw] as rows of C·kh·kw, `linear` of it is the convolution as [oh·ow, O].
-///
-/// # Panics
-/// If lengths and dimensions differ, or the window does not fit.
-pub fn im2col(x: &[i16], shape: [usize; 3], window: &Window, out: &mut [i16]) {
-    let [channels, h, w] = shape;
-    let [oh, ow] = fitting(window, shape, x.len());
-    let [kh, kw] = window.kernel;
-    let k = channels * kh * kw;
-    assert_eq!(out.len(), oh * ow * k, "out is [{}, {k}]", oh * ow);
-    out.fill(0);
-    if k == 0 {
-        return;
+/// The windows over some channels of an image, as rows of a matrix: with weights [O, kh, kw, c] as rows of kh·kw·c, `linear`
+/// of it is the convolution as [oh·ow, O]. Places outside of the image are zeros.
+#[derive(Debug, Clone, Copy)]
+pub struct Windows<'a> {
+    x: &'a [i16],
+    shape: [usize; 3],
+    channels: (usize, usize),
+    window: Window,
+    columns: usize,
+    rows: usize,
+}
+
+impl<'a> Windows<'a> {
+    /// Windows over `x`, [h, w, C] with its channels last, `shape` being its C, h and w; of the channels those from `first`
+    /// on, `count` of them.
+    ///
+    /// # Panics
+    /// If lengths and dimensions differ, the window does not fit, or there are no such channels.
+    #[must_use]
+    pub fn new(
+        x: &'a [i16],
+        shape: [usize; 3],
+        (first, count): (usize, usize),
+        window: &Window,
+    ) -> Self {
+        let [oh, ow] = fitting(window, shape, x.len());
+        assert!(
+            first + count <= shape[0],
+            "channels {first} … of {}",
+            shape[0]
+        );
+        Self {
+            x,
+            shape,
+            channels: (first, count),
+            window: *window,
+            columns: ow,
+            rows: oh * ow,
+        }
     }
-    for (at, row) in out.chunks_exact_mut(k).enumerate() {
-        let (y, x0) = (at / ow, at % ow);
-        for (channel, cell) in row.chunks_exact_mut(kh * kw).enumerate() {
-            for (i, place_y) in window.inside(0, y, h) {
-                let line = &x[(channel * h + place_y) * w..][..w];
-                for (j, place_x) in window.inside(1, x0, w) {
-                    cell[i * kw + j] = line[place_x];
+
+    /// Number of windows.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Elements of a window.
+    #[must_use]
+    pub const fn elements(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1] * self.channels.1
+    }
+
+    /// Writes window `at`, [kh, kw, c].
+    pub(crate) fn write(&self, at: usize, out: &mut [i16]) {
+        let [all, h, w] = self.shape;
+        let (first, count) = self.channels;
+        let (y, x0) = (at / self.columns, at % self.columns);
+        let kw = self.window.kernel[1];
+        let [top, left, ..] = self.window.pads;
+        let [down, across] = self.window.dilations;
+        let inside = |start: usize, step: usize, before: usize, size: usize, i: usize| {
+            (start + i * step)
+                .checked_sub(before)
+                .filter(|&at| at < size)
+        };
+        for (i, line) in out.chunks_exact_mut(kw * count).enumerate() {
+            let Some(row) = inside(y * self.window.strides[0], down, top, h, i) else {
+                line.fill(0);
+                continue;
+            };
+            let row = &self.x[row * w * all..][..w * all];
+            let start = x0 * self.window.strides[1];
+            if across == 1 && count == all && start >= left && start - left + kw <= w {
+                line.copy_from_slice(&row[(start - left) * all..][..kw * all]);
+                continue;
+            }
+            for (j, cell) in line.chunks_exact_mut(count).enumerate() {
+                match inside(start, across, left, w, j) {
+                    Some(column) => cell.copy_from_slice(&row[column * all + first..][..count]),
+                    None => cell.fill(0),
                 }
             }
         }
     }
 }
 
-/// `out[c, r] = x[r, c]`: x is [rows, columns]. So [oh·ow, O], which [`im2col`] and a linear make, becomes [O, oh·ow].
+/// `out[c, r] = x[r, c]`: x is [rows, columns]. So [h, w, C] becomes [C, h, w], and the other way.
 ///
 /// # Panics
 /// If lengths and dimensions differ.
@@ -94,51 +164,75 @@ pub fn transpose<T: Element>(x: &[T], rows: usize, columns: usize, out: &mut [T]
     }
 }
 
-/// The largest element of each window that lies inside: x is [C, h, w], `out` is [C, oh, ow]. That every window has a
-/// place inside is the caller's; one that has none gives the lowest value of the type.
+/// The largest element of each window that lies inside: x is [h, w, C], its channels last, `shape` being its C, h and w; `out`
+/// is [oh, ow, C]. That every window has a place inside is the caller's; one that has none gives the lowest value of the type.
 ///
 /// # Panics
 /// If lengths and dimensions differ, or the window does not fit.
-pub fn max_pool<T: Element>(x: &[T], shape: [usize; 3], window: &Window, out: &mut [T]) {
-    pooled(x, shape, window, out, |places| {
-        T::narrow(places.map(T::wide).max().unwrap_or(T::LOWEST))
+pub fn max_pool<T: Element>(isa: Isa, x: &[T], shape: [usize; 3], window: &Window, out: &mut [T]) {
+    check_pool(x.len(), shape, window, out.len());
+    compiled!(isa, <T: Element> max_pool_body(x: &[T], shape: [usize; 3], window: &Window, out: &mut [T]));
+}
+
+#[inline(always)]
+fn max_pool_body<T: Element>(x: &[T], shape: [usize; 3], window: &Window, out: &mut [T]) {
+    out.fill(T::narrow(T::LOWEST));
+    pooled(x, shape, window, out, |out, x| {
+        if x.wide() > out.wide() {
+            *out = x;
+        }
     });
 }
 
-/// The sum of each window's elements, zeros outside: x is [C, h, w], `out` is [C, oh, ow]. That each sum fits is the
-/// caller's.
+/// The sum of each window's elements, zeros outside; dimensions as in [`max_pool`]. That each sum fits is the caller's.
 ///
 /// # Panics
 /// If lengths and dimensions differ, or the window does not fit.
-pub fn sum_pool<T: Element>(x: &[T], shape: [usize; 3], window: &Window, out: &mut [i32]) {
-    pooled(x, shape, window, out, |places| {
-        places.map(T::wide).sum::<i64>() as i32
-    });
-}
-
-fn pooled<S: Element, T>(
-    x: &[S],
+pub fn sum_pool<T: Element>(
+    isa: Isa,
+    x: &[T],
     shape: [usize; 3],
     window: &Window,
-    out: &mut [T],
-    of: impl Fn(&mut dyn Iterator<Item = S>) -> T,
+    out: &mut [i32],
 ) {
-    let [channels, h, w] = shape;
-    let [oh, ow] = fitting(window, shape, x.len());
-    assert_eq!(
-        out.len(),
-        channels * oh * ow,
-        "out is [{channels}, {oh}, {ow}]"
-    );
-    for (at, out) in out.iter_mut().enumerate() {
-        let (channel, y, x0) = (at / (oh * ow), at / ow % oh, at % ow);
-        let image = &x[channel * h * w..][..h * w];
-        *out = of(&mut window.inside(0, y, h).flat_map(|(_, place_y)| {
-            window
-                .inside(1, x0, w)
-                .map(move |(_, place_x)| image[place_y * w + place_x])
-        }));
+    check_pool(x.len(), shape, window, out.len());
+    compiled!(isa, <T: Element> sum_pool_body(x: &[T], shape: [usize; 3], window: &Window, out: &mut [i32]));
+}
+
+#[inline(always)]
+fn sum_pool_body<T: Element>(x: &[T], shape: [usize; 3], window: &Window, out: &mut [i32]) {
+    out.fill(0);
+    pooled(x, shape, window, out, |out, x| {
+        *out = out.wrapping_add(x.wide() as i32);
+    });
+}
+
+/// Calls `add` with each result and each element of its window.
+#[inline(always)]
+fn pooled<S: Element, T>(
+    x: &[S],
+    [channels, h, w]: [usize; 3],
+    window: &Window,
+    out: &mut [T],
+    add: impl Fn(&mut T, S),
+) {
+    let [_, ow] = window.output(h, w).unwrap_or_default();
+    for (at, out) in out.chunks_exact_mut(channels).enumerate() {
+        for (_, y) in window.inside(0, at / ow, h) {
+            for (_, column) in window.inside(1, at % ow, w) {
+                let pixel = &x[(y * w + column) * channels..][..channels];
+                for (out, &x) in out.iter_mut().zip(pixel) {
+                    add(out, x);
+                }
+            }
+        }
     }
+}
+
+fn check_pool(len: usize, shape: [usize; 3], window: &Window, out: usize) {
+    let [oh, ow] = fitting(window, shape, len);
+    assert!(shape[0] > 0, "no channels");
+    assert_eq!(out, shape[0] * oh * ow, "out is [{oh}, {ow}, {}]", shape[0]);
 }
 
 fn fitting(window: &Window, shape: [usize; 3], len: usize) -> [usize; 2] {
@@ -165,15 +259,49 @@ mod tests {
         // 2×3: a pad above and one to the right give 2×2 windows.
         let x = [1, 2, 3, 4, 5, 6];
         assert_eq!(SQUARE.output(2, 3), Some([2, 2]));
-        let mut rows = [0_i16; 16];
-        im2col(&x, [1, 2, 3], &SQUARE, &mut rows);
-        assert_eq!(rows, [0, 0, 1, 2, 0, 0, 3, 0, 1, 2, 4, 5, 3, 0, 6, 0]);
-        let mut largest = [0_i16; 4];
-        max_pool(&x.map(|v| -v), [1, 2, 3], &SQUARE, &mut largest);
-        assert_eq!(largest, [-1, -3, -1, -3]);
-        let mut sums = [0; 4];
-        sum_pool(&x, [1, 2, 3], &SQUARE, &mut sums);
-        assert_eq!(sums, [3, 3, 12, 9]);
+        assert_eq!(
+            rows_of(&x, [1, 2, 3], (0, 1), &SQUARE),
+            [0, 0, 1, 2, 0, 0, 3, 0, 1, 2, 4, 5, 3, 0, 6, 0]
+        );
+        for isa in Isa::available() {
+            let mut largest = [0_i16; 4];
+            max_pool(isa, &x.map(|v| -v), [1, 2, 3], &SQUARE, &mut largest);
+            assert_eq!(largest, [-1, -3, -1, -3]);
+            let mut sums = [0; 4];
+            sum_pool(isa, &x, [1, 2, 3], &SQUARE, &mut sums);
+            assert_eq!(sums, [3, 3, 12, 9]);
+        }
+    }
+
+    #[test]
+    fn channels_lie_side_by_side_and_some_of_them_can_be_taken() {
+        // 1×2 pixels of three channels, one window over both.
+        let x = [1, 2, 3, 4, 5, 6];
+        let window = Window {
+            kernel: [1, 2],
+            strides: [1, 1],
+            pads: [0; 4],
+            dilations: [1, 1],
+        };
+        assert_eq!(rows_of(&x, [3, 1, 2], (0, 3), &window), x);
+        assert_eq!(rows_of(&x, [3, 1, 2], (1, 2), &window), [2, 3, 5, 6]);
+        let mut largest = [0_i16; 3];
+        max_pool(Isa::detect(), &x, [3, 1, 2], &window, &mut largest);
+        assert_eq!(largest, [4, 5, 6]);
+    }
+
+    fn rows_of(
+        x: &[i16],
+        shape: [usize; 3],
+        channels: (usize, usize),
+        window: &Window,
+    ) -> Vec<i16> {
+        let windows = Windows::new(x, shape, channels, window);
+        let mut rows = vec![-1; windows.rows() * windows.elements()];
+        for (at, row) in rows.chunks_exact_mut(windows.elements()).enumerate() {
+            windows.write(at, row);
+        }
+        rows
     }
 
     #[test]
@@ -215,8 +343,6 @@ mod tests {
             dilations: [2, 2],
         };
         let x: Vec<i16> = (0..9).collect();
-        let mut rows = [0_i16; 4];
-        im2col(&x, [1, 3, 3], &window, &mut rows);
-        assert_eq!(rows, [0, 2, 6, 8]);
+        assert_eq!(rows_of(&x, [1, 3, 3], (0, 1), &window), [0, 2, 6, 8]);
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! | operator | here |
 //! |---|---|
-//! | linear, conv | [`PackedLinear`]; [`im2col`] before it and [`transpose`] after it |
+//! | linear, conv | [`PackedLinear`]; of a conv's [`Windows`] |
 //! | requantize, embed, channel_scale | [`requantize`] |
 //! | add, multiply, clamp, table | [`add`], [`multiply`], [`clamp`], [`table`] |
 //! | rms_norm, layer_norm | [`rms_norm`], [`layer_norm`] |
@@ -56,7 +56,7 @@ pub use arg_max::arg_max;
 pub use attention::{
     Attention, AttentionJob, BLOCK, KvBlock, KvLayout, WEIGHTS, exp_weight, softmax,
 };
-pub use conv::{Window, im2col, max_pool, sum_pool, transpose};
+pub use conv::{Window, Windows, max_pool, sum_pool, transpose};
 pub use elementwise::{Requant, add, clamp, multiply, requantize, table, widen};
 pub use isa::Isa;
 pub use linear::{Output, PANEL, PackedActivations, PackedLinear, Span};

@@ -49,6 +49,9 @@ const TILE_ROWS: usize = 6;
 /// Into how many tasks a thread's share is cut, so that a thread that is held up holds nobody up.
 const TASKS_PER_THREAD: usize = 4;
 
+/// Products that are worth sharing out among threads: about two microseconds of one.
+const WORTH_THREADS: usize = 1 << 17;
+
 /// A tile of sums: rows by outputs of a panel.
 type Tile = [[i32; PANEL]; TILE_ROWS];
 
@@ -209,12 +212,12 @@ impl PackedLinear {
         self.check(x, sink);
         let panels = self.n.div_ceil(PANEL);
         let tiles = x.rows().div_ceil(x.tile_rows());
-        let wanted = pool.threads()
-            * if pool.threads() > 1 {
-                TASKS_PER_THREAD
-            } else {
-                1
-            };
+        let products = self.n.saturating_mul(self.k).saturating_mul(x.rows());
+        let wanted = if pool.threads() > 1 && products >= WORTH_THREADS {
+            pool.threads() * TASKS_PER_THREAD
+        } else {
+            1
+        };
         let down = wanted.min(panels);
         let across = if down == 0 {
             0

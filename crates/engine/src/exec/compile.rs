@@ -11,10 +11,11 @@ use proofmark_program::{
 
 use super::op::{Entries, RowOp, Scale};
 use super::plan::{Instruction, Linear, Needed, Plan, Slot, Work};
-use super::value::{Place, Rows, Value, is_narrow};
+use super::value::{Layout, Place, Rows, Value, is_narrow};
 use crate::error::ModelError;
 
 mod conv;
+mod image;
 mod rows;
 
 /// Compiles for an instruction set.
@@ -33,6 +34,7 @@ pub(super) fn compile<B: AsRef<[u8]>>(
         plan: Plan::default(),
         values: vec![None; nodes.len()],
         gathered: vec![None; nodes.len()],
+        other_layout: vec![None; nodes.len()],
         free: Vec::new(),
         last_use: vec![0; nodes.len()],
         slot_users: Vec::new(),
@@ -123,6 +125,8 @@ struct Compiler<'a, B> {
     values: Vec<Option<Value>>,
     /// Where its rows asked for lie, if they were gathered.
     gathered: Vec<Option<Value>>,
+    /// Where its image lies with channels last, or not, if it was converted.
+    other_layout: Vec<Option<Value>>,
     /// Buffers whose value nobody reads any more.
     free: Vec<Place>,
     /// The last node that reads each node, reshapes and what became one with another followed.
@@ -225,6 +229,7 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
                     _ => self.conv(product, index, Some(scale))?,
                 }
             }
+            _ if self.image_op(index)? => {}
             _ => self.row_op(index)?,
         }
         Ok(())
@@ -255,6 +260,7 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
             place,
             elements,
             rows,
+            layout: Layout::Natural,
             lo: result.lo,
             hi: result.hi,
         }
@@ -312,6 +318,7 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
     /// An input's value for rows of a kind: gathered, if it has all rows and some are asked for.
     fn input(&mut self, input: usize, rows: Rows) -> Result<Value, ModelError> {
         let value = self.value(input)?;
+        let value = self.natural(input, value)?;
         let is_constant = matches!(
             value.place,
             Place::NarrowConstant(_) | Place::WideConstant(_)
@@ -387,6 +394,7 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
             place,
             elements,
             rows: Rows::All,
+            layout: Layout::Natural,
             lo,
             hi,
         });

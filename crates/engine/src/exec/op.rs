@@ -2,7 +2,7 @@
 
 use proofmark_kernels::{
     Bounds, Isa, Norm, Requant, Window, arg_max, clamp, layer_norm, matmul, max_pool, multiply,
-    requantize, rms_norm, rope, softmax, sum_pool,
+    requantize, rms_norm, rope, softmax, sum_pool, transpose,
 };
 
 use super::shape::{Axis, Move};
@@ -121,6 +121,11 @@ pub(crate) enum RowOp {
         n: usize,
     },
     Trees(Trees),
+    /// [rows, columns] as [columns, rows]: the other layout of an image.
+    Relayout {
+        rows: usize,
+        columns: usize,
+    },
     /// A multiplier per index of the first dimension.
     ChannelScale {
         scale: Scale,
@@ -183,8 +188,9 @@ impl RowOp {
                 let scores = (*multiplier, *shift, *bounds);
                 x.widened(|x| softmax_rows(isa, x, *n, scores, &mut out));
             }
-            Self::MaxPool { shape, window } => pool_max(x, *shape, window, out),
-            Self::SumPool { shape, window } => pool_sum(x, *shape, window, &mut out),
+            Self::MaxPool { shape, window } => pool_max(isa, x, *shape, window, out),
+            Self::SumPool { shape, window } => pool_sum(isa, x, *shape, window, &mut out),
+            Self::Relayout { rows, columns } => relayout(x, *rows, *columns, &mut out),
             Self::MatMul { dimensions } => {
                 matmuls(isa, x, inputs.views[1], *dimensions, &mut out);
             }
@@ -379,25 +385,34 @@ fn softmax_rows(
     out.copy_from(View::Wide(&wide));
 }
 
-fn pool_max(x: View<'_>, shape: [usize; 3], window: &Window, mut out: ViewMut<'_>) {
+fn relayout(x: View<'_>, rows: usize, columns: usize, out: &mut ViewMut<'_>) {
+    match (x, out) {
+        (View::Narrow(x), ViewMut::Narrow(out)) => transpose(x, rows, columns, out),
+        (View::Wide(x), ViewMut::Wide(out)) => transpose(x, rows, columns, out),
+        // A value and its other layout are of one type.
+        _ => {}
+    }
+}
+
+fn pool_max(isa: Isa, x: View<'_>, shape: [usize; 3], window: &Window, mut out: ViewMut<'_>) {
     match (x, &mut out) {
-        (View::Narrow(x), ViewMut::Narrow(out)) => max_pool(x, shape, window, out),
-        (View::Wide(x), ViewMut::Wide(out)) => max_pool(x, shape, window, out),
+        (View::Narrow(x), ViewMut::Narrow(out)) => max_pool(isa, x, shape, window, out),
+        (View::Wide(x), ViewMut::Wide(out)) => max_pool(isa, x, shape, window, out),
         (x, out) => {
             let mut wide = vec![0; out.len()];
-            x.widened(|x| max_pool(x, shape, window, &mut wide));
+            x.widened(|x| max_pool(isa, x, shape, window, &mut wide));
             out.copy_from(View::Wide(&wide));
         }
     }
 }
 
-fn pool_sum(x: View<'_>, shape: [usize; 3], window: &Window, out: &mut ViewMut<'_>) {
+fn pool_sum(isa: Isa, x: View<'_>, shape: [usize; 3], window: &Window, out: &mut ViewMut<'_>) {
     if let ViewMut::Wide(out) = out {
-        with_view!(x, x => sum_pool(x, shape, window, out));
+        with_view!(x, x => sum_pool(isa, x, shape, window, out));
         return;
     }
     let mut wide = vec![0; out.len()];
-    with_view!(x, x => sum_pool(x, shape, window, &mut wide));
+    with_view!(x, x => sum_pool(isa, x, shape, window, &mut wide));
     out.copy_from(View::Wide(&wide));
 }
 

@@ -50,12 +50,12 @@ pub(crate) struct Linear {
     pub(crate) rows: usize,
 }
 
-/// A convolution as matrix products of windows.
+/// A convolution as matrix products of windows; images have their channels last.
 #[derive(Debug)]
 pub(crate) struct Conv {
     pub(crate) groups: Vec<ConvGroup>,
     pub(crate) span: Span,
-    /// Channels of a group, height, width of the input.
+    /// Channels, height, width of the input.
     pub(crate) shape: [usize; 3],
     pub(crate) window: Window,
     /// Places of the output.
@@ -103,7 +103,7 @@ pub(crate) struct Plan {
     pub(crate) hidden: Option<Value>,
     /// Elements of the largest matrix of windows.
     pub(crate) windows: usize,
-    /// Elements of the largest matrix of a convolution's sums.
+    /// Elements of the largest matrix of results of one of several groups of a convolution.
     pub(crate) sums: usize,
     /// Elements of a row of the largest matrix that a linear reads.
     pub(crate) widest: usize,

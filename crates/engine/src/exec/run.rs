@@ -3,7 +3,7 @@
 use std::mem::take;
 
 use proofmark_kernels::{
-    Attention, AttentionJob, BLOCK, Isa, KvBlock, Output, PackedActivations, Pool, im2col,
+    Attention, AttentionJob, BLOCK, Isa, KvBlock, Output, PackedActivations, Pool, Windows,
 };
 
 use super::kv::{BlockId, KvBlocks};
@@ -42,7 +42,6 @@ pub(crate) struct Workspace {
     packed: PackedActivations,
     /// The buffer that `packed` was made of, while it is unchanged.
     packed_from: Option<(Place, usize)>,
-    windows: Vec<i16>,
     narrow_sums: Vec<i16>,
     sums: Vec<i32>,
     rows: usize,
@@ -63,9 +62,9 @@ impl Workspace {
                 .map(|slot| slot.capacity(rows, wanted) as u64 * width)
                 .sum()
         };
-        let packed = 4 * plan.widest as u64 * rows.max(wanted) as u64;
-        let conv = 6 * plan.windows as u64 + 6 * plan.sums as u64;
-        of(&plan.narrow, 2) + of(&plan.wide, 4) + packed + conv
+        let packed = 4 * (plan.widest as u64 * rows.max(wanted) as u64).max(plan.windows as u64);
+        let groups = 6 * plan.sums as u64;
+        of(&plan.narrow, 2) + of(&plan.wide, 4) + packed + groups
     }
 
     /// Buffers for steps of at most so many rows, and so many asked for.
@@ -84,7 +83,6 @@ impl Workspace {
                 .collect(),
             packed: PackedActivations::new(),
             packed_from: None,
-            windows: vec![0; plan.windows],
             narrow_sums: vec![0; plan.sums],
             sums: vec![0; plan.sums],
             rows: 0,
@@ -473,59 +471,76 @@ impl Runner<'_> {
         let (x, target) = (&instruction.inputs[0], &instruction.out);
         workspace.packed_from = None;
         let mut packed = take(&mut workspace.packed);
-        let mut windows = take(&mut workspace.windows);
         let (mut sums, mut narrow) = (take(&mut workspace.sums), take(&mut workspace.narrow_sums));
-        let image: usize = conv.shape.iter().product();
+        let all: usize = conv.groups.iter().map(|group| group.packed.outputs()).sum();
+        let channels = conv.shape[0] / conv.groups.len();
         for row in 0..workspace.count(target.rows) {
             let View::Narrow(x) = self.row_of(workspace, x, target.rows, row) else {
                 break;
             };
+            let mut out = out.part(row * target.elements, target.elements);
             for (number, group) in conv.groups.iter().enumerate() {
-                let windows = &mut windows[..conv.windows()];
-                im2col(
-                    &x[number * image..(number + 1) * image],
-                    conv.shape,
-                    &conv.window,
-                    windows,
-                );
-                let k = group.packed.inputs();
-                packed.pack(self.isa, windows, conv.places, k, conv.span);
+                let mine = (number * channels, channels);
+                let windows = Windows::new(x, conv.shape, mine, &conv.window);
+                packed.pack_windows(self.isa, self.pool, &windows, conv.span);
                 let outputs = group.packed.outputs();
-                let len = conv.places * outputs;
-                let start = row * target.elements + number * len;
-                match (out.part(start, len), &group.scale) {
+                let apart = (conv.groups.len() > 1).then_some((number * outputs, all));
+                match (&mut out, &group.scale) {
                     (ViewMut::Narrow(out), Some(scale)) => {
-                        let sums = &mut narrow[..len];
-                        group
-                            .packed
-                            .run_on(self.pool, &packed, Output::I16(sums, scale.requant()));
-                        by_channel(sums, outputs, out);
+                        put(
+                            out,
+                            &mut narrow,
+                            conv.places * outputs,
+                            outputs,
+                            apart,
+                            |out| {
+                                let out = Output::I16(out, scale.requant());
+                                group.packed.run_on(self.pool, &packed, out);
+                            },
+                        );
                     }
                     (ViewMut::Wide(out), scale) => {
-                        let sums = &mut sums[..len];
-                        let output = match scale {
-                            Some(scale) => Output::I32(sums, scale.requant()),
-                            None => Output::Raw(sums),
-                        };
-                        group.packed.run_on(self.pool, &packed, output);
-                        by_channel(sums, outputs, out);
+                        put(
+                            out,
+                            &mut sums,
+                            conv.places * outputs,
+                            outputs,
+                            apart,
+                            |out| {
+                                let out = match scale {
+                                    Some(scale) => Output::I32(out, scale.requant()),
+                                    None => Output::Raw(out),
+                                };
+                                group.packed.run_on(self.pool, &packed, out);
+                            },
+                        );
                     }
                     (ViewMut::Narrow(_), None) => {}
                 }
             }
         }
         workspace.packed = packed;
-        workspace.windows = windows;
         (workspace.sums, workspace.narrow_sums) = (sums, narrow);
     }
 }
 
-/// [places, channels] to [channels, places].
-fn by_channel<T: Copy>(x: &[T], channels: usize, out: &mut [T]) {
-    let places = x.len() / channels;
-    for (channel, out) in out.chunks_exact_mut(places).enumerate() {
-        for (place, out) in out.iter_mut().enumerate() {
-            *out = x[place * channels + channel];
-        }
+/// Makes a matrix of `width` columns with `len` elements: in `out` itself, or, if it is columns (first, of how many) of `out`, in
+/// `apart`, from where they are copied.
+fn put<T: Copy>(
+    out: &mut [T],
+    apart: &mut [T],
+    len: usize,
+    width: usize,
+    columns: Option<(usize, usize)>,
+    make: impl FnOnce(&mut [T]),
+) {
+    let Some((first, all)) = columns else {
+        make(&mut out[..len]);
+        return;
+    };
+    let apart = &mut apart[..len];
+    make(apart);
+    for (out, row) in out.chunks_exact_mut(all).zip(apart.chunks_exact(width)) {
+        out[first..first + width].copy_from_slice(row);
     }
 }

@@ -9,6 +9,15 @@ pub(crate) enum Rows {
     Wanted,
 }
 
+/// The order in which a row's elements lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// The order of the program: the last dimension runs fastest.
+    Natural,
+    /// An image [C, h, w] as [h, w, C].
+    ChannelsLast,
+}
+
 /// Where a value lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -29,6 +38,7 @@ pub(crate) struct Value {
     /// Elements of a row.
     pub(crate) elements: usize,
     pub(crate) rows: Rows,
+    pub(crate) layout: Layout,
     /// Declared range.
     pub(crate) lo: i32,
     pub(crate) hi: i32,

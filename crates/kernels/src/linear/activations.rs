@@ -12,11 +12,12 @@
 use super::neon;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use super::simd128;
-use super::{Panel, QUAD, Tile, scalar};
+use super::{Panel, QUAD, TASKS_PER_THREAD, Tile, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::Isa;
 use crate::aligned::Aligned;
+use crate::conv::Windows;
 #[cfg(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -24,6 +25,10 @@ use crate::aligned::Aligned;
 ))]
 use crate::isa::Kind;
 use crate::isa::compiled;
+use crate::pool::Pool;
+
+/// Elements that are worth sharing out among threads.
+const WORTH_THREADS: usize = 1 << 14;
 
 /// Rows of limbs of a tile.
 pub(super) const LIMBS: usize = 6;
@@ -131,6 +136,63 @@ impl PackedActivations {
         }
     }
 
+    /// Packs the windows of an image, shared out among the threads of a pool. That their elements are in the span is the caller's.
+    pub fn pack_windows(&mut self, isa: Isa, pool: &Pool, x: &Windows<'_>, span: Span) {
+        let (rows, k) = (x.rows(), x.elements());
+        (self.form, self.span, self.rows, self.k) = (Form::of(isa), span, rows, k);
+        if k == 0 || rows == 0 {
+            return;
+        }
+        let padded = k.next_multiple_of(QUAD);
+        let per_tile = self.tile_rows();
+        let tiles = rows.div_ceil(per_tile);
+        let tasks = pool.threads()
+            * if pool.threads() > 1 {
+                TASKS_PER_THREAD
+            } else {
+                1
+            };
+        // Less than this is done before another thread has begun.
+        let tiles_per_task = if rows * k < WORTH_THREADS {
+            tiles
+        } else {
+            tiles.div_ceil(tasks)
+        };
+        if let Form::Limbs { signed } = self.form {
+            let (tile, flips) = (self.tile_bytes(), self.flips(signed));
+            self.limbs.resize(tiles * tile);
+            pool.for_each_chunk(
+                self.limbs.as_mut_slice(),
+                tiles_per_task * tile,
+                |task, limbs| {
+                    let mut row = vec![0; k];
+                    let mut bytes = vec![0; 2 * padded];
+                    let (low, high) = bytes.split_at_mut(padded);
+                    let first = task * tiles_per_task * per_tile;
+                    for (tile, first) in limbs
+                        .chunks_exact_mut(tile)
+                        .zip((first..).step_by(per_tile))
+                    {
+                        for r in 0..per_tile.min(rows - first) {
+                            x.write(first + r, &mut row);
+                            split(isa, &row, low, high, flips);
+                            place_row(low, high, r, span, tile);
+                        }
+                    }
+                },
+            );
+            return;
+        }
+        self.wide.resize(rows * padded);
+        let per_task = tiles_per_task * per_tile;
+        pool.for_each_chunk(self.wide.as_mut_slice(), per_task * padded, |task, wide| {
+            for (r, place) in wide.chunks_exact_mut(padded).enumerate() {
+                x.write(task * per_task + r, &mut place[..k]);
+                place[k..].fill(0);
+            }
+        });
+    }
+
     fn pack_wide(&mut self, x: &[i16]) {
         let padded = self.k.next_multiple_of(QUAD);
         self.wide.resize(self.rows * padded);
@@ -146,12 +208,7 @@ impl PackedActivations {
         let tile = self.tile_bytes();
         let rows = self.tile_rows();
         self.limbs.resize(self.rows.div_ceil(rows) * tile);
-        // The bits to turn in the low byte and in the high one.
-        let flips = match (signed, self.span) {
-            (false, Span::I16) => [0, 0x80],
-            (false, Span::I8) | (true, Span::I16) => [0x80, 0],
-            (true, Span::I8) => [0, 0],
-        };
+        let flips = self.flips(signed);
         let padded = k.next_multiple_of(QUAD);
         self.bytes.resize(2 * padded);
         let (low, high) = self.bytes.as_mut_slice().split_at_mut(padded);
@@ -159,14 +216,17 @@ impl PackedActivations {
         for (tile, x) in tiles.zip(x.chunks(rows * k)) {
             for (r, x) in x.chunks_exact(k).enumerate() {
                 split(isa, x, low, high, flips);
-                match self.span {
-                    Span::I8 => place(low, r, tile),
-                    Span::I16 => {
-                        place(high, 2 * r, tile);
-                        place(low, 2 * r + 1, tile);
-                    }
-                }
+                place_row(low, high, r, self.span, tile);
             }
+        }
+    }
+
+    /// The bits to turn in the low byte and in the high one.
+    const fn flips(&self, signed: bool) -> [u8; 2] {
+        match (signed, self.span) {
+            (false, Span::I16) => [0, 0x80],
+            (false, Span::I8) | (true, Span::I16) => [0x80, 0],
+            (true, Span::I8) => [0, 0],
         }
     }
 
@@ -317,6 +377,17 @@ fn split_body(x: &[i16], low: &mut [u8], high: &mut [u8], flips: [u8; 2]) {
     for ((&x, low), high) in x.iter().zip(low).zip(high) {
         *low = x as u8 ^ flips[0];
         *high = (x >> 8) as u8 ^ flips[1];
+    }
+}
+
+/// Writes the limbs of row `r` of a tile.
+fn place_row(low: &[u8], high: &[u8], r: usize, span: Span, tile: &mut [u8]) {
+    match span {
+        Span::I8 => place(low, r, tile),
+        Span::I16 => {
+            place(high, 2 * r, tile);
+            place(low, 2 * r + 1, tile);
+        }
     }
 }
 

@@ -31,35 +31,42 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
         let x_shape = image(&shape(&self.nodes()[input].result));
         let out_shape = image(&shape(&node.result));
         let rows = self.rows_of(result);
-        let x = self.input(input, rows)?;
-        let x = self.in_buffer(input, x, rows);
+        let x = self.image_input(input, rows)?;
         // Operands of products have 16 bits (spec 04 §4.1).
         let span = Span::of(x.lo, x.hi).unwrap_or(Span::I16);
         let groups = *groups as usize;
-        let out = self.make(result, rows);
+        let out = self.make_image(result, rows);
         let scale = scale.or_else(|| unscaled(out));
         let outputs = out_shape[0] / groups;
         let work = Conv {
-            groups: self.conv_groups(conv, (*weight, *bias), (groups, outputs), scale.as_ref())?,
+            groups: self.conv_groups(
+                conv,
+                (*weight, *bias),
+                [groups, outputs, x_shape[0] / groups],
+                scale.as_ref(),
+            )?,
             span,
-            shape: [x_shape[0] / groups, x_shape[1], x_shape[2]],
+            shape: x_shape,
             window: kernel_window(window),
             places: out_shape[1] * out_shape[2],
         };
         self.plan.windows = self.plan.windows.max(work.windows());
-        self.plan.sums = self.plan.sums.max(work.places * outputs);
+        if groups > 1 {
+            self.plan.sums = self.plan.sums.max(work.places * outputs);
+        }
         self.push(Work::Conv(work), vec![x], out, result);
-        Ok(())
+        self.settle_image(result)
     }
 
     fn conv_groups(
         &self,
         conv: usize,
         (weight, bias): (ConstantId, Option<ConstantId>),
-        (groups, outputs): (usize, usize),
+        [groups, outputs, channels]: [usize; 3],
         scale: Option<&Scale>,
     ) -> Result<Vec<ConvGroup>, ModelError> {
         let weights = self.constant(conv, weight)?.to_i8().unwrap_or_default();
+        let weights = channels_last(&weights, channels, weights.len() / (groups * outputs));
         let bias = bias.map(|id| Ok::<_, ModelError>(self.constant(conv, id)?.to_vec()));
         let bias = bias.transpose()?;
         let size = weights.len() / groups;
@@ -76,4 +83,15 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
         };
         Ok((0..groups).map(pack).collect())
     }
+}
+
+/// Weights [O, c, kh·kw] as [O, kh·kw, c], `size` being c·kh·kw.
+fn channels_last(weights: &[i8], channels: usize, size: usize) -> Vec<i8> {
+    let places = size / channels;
+    weights
+        .chunks_exact(size)
+        .flat_map(|weights| {
+            (0..size).map(move |at| weights[at % channels * places + at / channels])
+        })
+        .collect()
 }

@@ -74,14 +74,6 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
                 shift: u32::from(*shift),
                 bounds,
             },
-            Operator::MaxPool { window } => RowOp::MaxPool {
-                shape: image(&x_shape),
-                window: kernel_window(window),
-            },
-            Operator::SumPool { window } => RowOp::SumPool {
-                shape: image(&x_shape),
-                window: kernel_window(window),
-            },
             Operator::MatMul => matmul(&x_shape, &shape(result)),
             Operator::Trees(trees) => RowOp::Trees(self.trees(index, trees)?),
             Operator::ReduceSum { axis } => {
@@ -95,7 +87,12 @@ impl<B: AsRef<[u8]>> Compiler<'_, B> {
         })
     }
 
-    fn table(&self, index: usize, x: Value, id: ConstantId) -> Result<RowOp, ModelError> {
+    pub(super) fn table(
+        &self,
+        index: usize,
+        x: Value,
+        id: ConstantId,
+    ) -> Result<RowOp, ModelError> {
         let entries = self.entries(index, id)?;
         let result = &self.nodes()[index].result;
         // In the type of the result, so that a lookup is one load.
