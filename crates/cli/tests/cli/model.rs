@@ -120,6 +120,31 @@ fn a_model_is_imported_listed_shown_verified_measured_and_removed() {
 }
 
 #[test]
+fn questions_are_asked_of_the_bundled_model_and_counted_by_kind() {
+    let home = Home::new();
+    home.write(
+        "questions.json",
+        r#"[{"kind": "facts", "messages": [{"role": "user", "content": "Nora is a mouse. What animal is Nora?"}], "answer": "NORA is a mouse"},
+            {"kind": "facts", "messages": [{"role": "user", "content": "hello"}], "answer": "no model says this"}]"#,
+    );
+    let eval = ["model", "eval", "--data", "d"];
+    let counted = home
+        .expect(
+            0,
+            &[&eval[..], &["--questions", "questions.json", "--json"]].concat(),
+        )
+        .json();
+    assert_eq!(
+        counted["questions"]["kinds"]["facts"],
+        json!({"right": 1, "asked": 2})
+    );
+    let nothing = home.expect(2, &eval);
+    assert!(nothing.err.contains("--questions"), "{}", nothing.err);
+    home.write("questions.json", r#"{"kind": 1}"#);
+    home.expect(2, &[&eval[..], &["--questions", "questions.json"]].concat());
+}
+
+#[test]
 fn sources_that_cannot_be_imported_are_usage_errors_that_name_why() {
     let home = Home::new();
     home.write("moe/config.json", r#"{"model_type": "mixtral"}"#);
