@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-/// Folders that hold what was built or downloaded, never what was written.
+/// Folders that hold what was built or downloaded, never what was written; in a working tree of its own, `.git` is a file.
 const NOT_OURS: [&str; 7] = [
     ".git",
     "target",
@@ -28,6 +28,9 @@ pub(crate) fn walk(root: &Path, folder: &str) -> io::Result<Vec<String>> {
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
+            if NOT_OURS.contains(&name.as_str()) {
+                continue;
+            }
             let path = if at.is_empty() {
                 name.clone()
             } else {
@@ -35,9 +38,7 @@ pub(crate) fn walk(root: &Path, folder: &str) -> io::Result<Vec<String>> {
             };
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                if !NOT_OURS.contains(&name.as_str()) {
-                    open.push(path);
-                }
+                open.push(path);
             } else if kind.is_file() {
                 found.push(path);
             }
