@@ -34,7 +34,7 @@ const TOP: f64 = 50.0;
 const BOTTOM: f64 = 550.0;
 /// Decades of the axes: operations per byte, operations per second.
 const X: (f64, f64) = (0.0, 3.5);
-const Y: (f64, f64) = (9.0, 13.0);
+const Y: (f64, f64) = (10.0, 13.0);
 const COLORS: [&str; 8] = [
     "#1b6ca8", "#d1495b", "#2e7d32", "#8e5ea2", "#c77800", "#00838f", "#6d4c41", "#455a64",
 ];
@@ -121,7 +121,7 @@ fn axes(out: &mut String) -> std::fmt::Result {
             10_u32.pow(decade.unsigned_abs())
         )?;
     }
-    for decade in 9..=13 {
+    for decade in 10..=13 {
         let (_, y) = place(1.0, 10_f64.powi(decade));
         writeln!(
             out,
