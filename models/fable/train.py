@@ -2,6 +2,7 @@
 
     python fable/train.py                       # about half an hour on two cores; writes fable/float/
     python fable/train.py --resume              # goes on from the last checkpoint
+    python fable/train.py --begin 2000          # goes on from the weights in fable/float/, taken as those of that step
 
 The run depends on the seed alone, up to the processor's rounding. Each document is seen at most once.
 """
@@ -16,7 +17,7 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -50,6 +51,13 @@ CONFIG = {
     "eos_token_id": 1,
     "pad_token_id": 1,
     "torch_dtype": "float16",
+}
+# The names that transformers has for the parameters of a layer.
+NAMES = {
+    "before_attention": "input_layernorm.weight",
+    "before_mlp": "post_attention_layernorm.weight",
+    **{f"{n}.weight": f"self_attn.{n}_proj.weight" for n in "qkvo"},
+    **{f"{n}.weight": f"mlp.{n}_proj.weight" for n in ("gate", "up", "down")},
 }
 SEED = 20261121
 LENGTH, BATCH = 384, 16
@@ -130,16 +138,10 @@ class Fable(nn.Module):
 
 def export(model, out):
     """Write config.json, generation_config.json and model.safetensors under the names that transformers uses."""
-    names = {
-        "before_attention": "input_layernorm.weight",
-        "before_mlp": "post_attention_layernorm.weight",
-        **{f"{n}.weight": f"self_attn.{n}_proj.weight" for n in "qkvo"},
-        **{f"{n}.weight": f"mlp.{n}_proj.weight" for n in ("gate", "up", "down")},
-    }
     tensors = {"model.embed_tokens.weight": model.embed.weight, "model.norm.weight": model.norm}
     for i, layer in enumerate(model.layers):
         for name, parameter in layer.named_parameters():
-            tensors[f"model.layers.{i}.{names[name]}"] = parameter
+            tensors[f"model.layers.{i}.{NAMES[name]}"] = parameter
     halves = {name: t.detach().to(torch.float16).contiguous() for name, t in tensors.items()}
     out.mkdir(exist_ok=True)
     save_file(halves, out / "model.safetensors.new", metadata={"format": "pt"})
@@ -149,6 +151,17 @@ def export(model, out):
     end = chat.SPECIAL.index(chat.END)
     generation = {"bos_token_id": 0, "eos_token_id": [end, 1], "pad_token_id": 1, "do_sample": False}
     (out / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+
+
+def load(model, folder):
+    """Read what `export` wrote."""
+    tensors = load_file(folder / "model.safetensors")
+    with torch.no_grad():
+        model.embed.weight.copy_(tensors["model.embed_tokens.weight"])
+        model.norm.copy_(tensors["model.norm.weight"])
+        for i, layer in enumerate(model.layers):
+            for name, parameter in layer.named_parameters():
+                parameter.copy_(tensors[f"model.layers.{i}.{NAMES[name]}"])
 
 
 def pack(documents):
@@ -244,6 +257,7 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, default=HERE / "work", help="checkpoints and training rows")
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "float")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--begin", type=int, default=0, help="the step whose weights lie in --out, if not 0")
     parser.add_argument("--compile", action="store_true", help="compile the model (needs a C++ compiler)")
     arguments = parser.parse_args()
     torch.manual_seed(SEED)
@@ -267,6 +281,9 @@ def main():
         for optimizer, saved in zip(both, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         first = state["step"]
+    elif arguments.begin:
+        load(model, arguments.out)
+        first = arguments.begin
     run = torch.compile(model) if arguments.compile else model
     begun, mean = time.monotonic(), None
     for step in range(first, arguments.steps):
