@@ -3,12 +3,17 @@
 //! A word of an element is four digits of 8 bits, and Σ digit·weight over at most 2^12 terms is below 2^31: the sums are exact,
 //! and so is their recombination modulo p.
 
-#![expect(unsafe_code, reason = "vector loads and stores")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "vector loads and stores")
+)]
 
 use proofmark_field::{DEGREE, E, F, P};
 
 use super::vector::P_INVERSE;
-use crate::isa::{Kind, compiled};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
+use crate::isa::compiled;
 use crate::{Isa, Pool};
 
 /// Columns that are summed at a time.
@@ -184,6 +189,7 @@ fn element(value: i64) -> F {
     F::from_word(difference.min(difference.wrapping_add(P))) * R_CUBED
 }
 
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[expect(
     clippy::inline_always,
@@ -254,12 +260,11 @@ pub fn fold_rows(pool: &Pool, isa: Isa, matrix: &[i8], weights: &[E]) -> Vec<E> 
     let words: Vec<u32> = (0..DEGREE)
         .flat_map(|c| weights.iter().map(move |w| w.0[c].canonical()))
         .collect();
+    #[cfg(target_arch = "x86_64")]
     let prepared = match isa.kind() {
-        #[cfg(target_arch = "x86_64")]
         Kind::Avx512Vnni => row_digits(&words, width),
         _ => Vec::new(),
     };
-    let _ = &prepared;
     pool.for_each_chunk(&mut out, TASK, |task, out| {
         let rows = &matrix[task * TASK * width..][..out.len() * width];
         match isa.kind() {
