@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Serve(commands::serve::Serve),
     /// A first verified answer in front of your eyes, and what becomes of it when somebody tampers.
     Demo(commands::demo::Demo),
+    /// Run a tensor program on the tensors of a file, with a receipt for what comes out.
+    Run(commands::run::Run),
     /// Check a receipt, offline.
     Verify(commands::verify::Verify),
     /// Execute answers again, and say whether the same came out.
@@ -88,6 +90,7 @@ impl Command {
         match self {
             Self::Serve(command) => command.run(ui),
             Self::Demo(command) => command.run(ui),
+            Self::Run(command) => command.run(ui),
             Self::Verify(command) => command.run(ui),
             Self::Replay(command) => command.run(ui),
             Self::Receipt(command) => command.run(ui),
@@ -108,6 +111,7 @@ impl Command {
     /// Whether results, errors too, are wanted as JSON.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
+            Self::Run(command) => command.json,
             Self::Verify(command) => command.json,
             Self::Replay(command) => command.json,
             Self::Receipt(command) => command.wants_json(),

@@ -12,6 +12,7 @@ pub(crate) mod model;
 pub(crate) mod proxy;
 pub(crate) mod receipt;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod trust;
 pub(crate) mod verify;

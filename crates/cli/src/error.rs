@@ -97,6 +97,12 @@ impl CommandError {
         Self::new(ErrorKind::CouldNotCheck, what)
     }
 
+    /// The user is at fault after all.
+    pub(crate) fn into_usage(mut self) -> Self {
+        self.kind = ErrorKind::Usage;
+        self
+    }
+
     /// Why it happened.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());

@@ -11,9 +11,13 @@ use std::time::Duration;
 use axum::Router;
 use proofmark_gateway::access::{Access, AccessConfig};
 use proofmark_gateway::endpoints::{Endpoints, EndpointsConfig, Pending, router};
+use proofmark_gateway::local::LocalModels;
 use proofmark_gateway::metrics::Metrics;
 use proofmark_gateway::store::RetentionPolicy;
-use proofmark_gateway::{Config, ContentStore, SystemClock};
+use proofmark_gateway::{
+    Config, ContentStore, Durability, Gateway, GatewayParts, ReceiptIssuer, ReceiptIssuerConfig,
+    SystemClock, SystemEntropy,
+};
 use proofmark_http::{BaseUrl, Client, ClientOptions, TlsRoots};
 use proofmark_keys::{KeyStore, NodeFacts, OperatorName, OsEntropy};
 use proofmark_log::witness::{HttpTransport, WitnessClient, WitnessClientOptions, WitnessEndpoint};
@@ -99,6 +103,48 @@ impl Host {
             upstreams: config.upstream.len(),
         };
         router(Arc::new(Endpoints::new(endpoints, Arc::new(SystemClock))))
+    }
+
+    /// What makes receipts: with the key statement that is current, of which the leaf is in the registry log.
+    pub(crate) fn issuer(&self, config: &Config) -> Result<ReceiptIssuer, CommandError> {
+        let settings = ReceiptIssuerConfig {
+            log: self.receipts.clone(),
+            serving: self.keys.serving(now_s())?,
+            retention: self.retention,
+            max_content_bytes: usize::try_from(config.store.max_content_bytes)
+                .unwrap_or(usize::MAX),
+            durability: match config.receipts.durability {
+                Durability::Durable => proofmark_log::Durability::Durable,
+                Durability::Async => proofmark_log::Durability::Enqueued,
+            },
+        };
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        Ok(ReceiptIssuer::new(settings, clock, entropy))
+    }
+
+    /// The server. Reads the keys of the upstreams from where the configuration says they are.
+    pub(crate) fn gateway(
+        &self,
+        config: &Config,
+        issuer: Arc<ReceiptIssuer>,
+        local: LocalModels,
+    ) -> Result<Gateway<ReceiptIssuer>, CommandError> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let parts = GatewayParts {
+            issuer,
+            access: Arc::clone(&self.access),
+            metrics: self.metrics.clone(),
+            pending: self.pending.clone(),
+            local,
+            router: self.endpoints(config),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        };
+        Gateway::open(config, environment, parts).map_err(|error| {
+            CommandError::usage("an upstream cannot be used")
+                .because(error)
+                .hint("see: proofmark config check")
+        })
     }
 
     /// The node's own roots, for whoever trusts this machine.

@@ -17,6 +17,7 @@ mod commands;
 mod config;
 mod data;
 mod error;
+mod executor;
 mod explain;
 mod files;
 mod host;

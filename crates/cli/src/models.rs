@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proofmark_engine::{Engine, EngineOptions, Model, ModelError, ModelOptions};
-use proofmark_gateway::local::{LocalModel, LocalModels};
+use proofmark_gateway::local::{LocalModel, LocalModels, TensorEngine};
 use proofmark_gateway::{BundledModel, Config, EngineConfig};
 use proofmark_hub::{HubError, Store};
 
@@ -96,7 +96,35 @@ pub(crate) fn threads(config: &EngineConfig) -> usize {
     }
 }
 
+/// One model alone, a name of the store or a directory, and the name under which it is served.
+pub(crate) fn open_one(
+    data: &Path,
+    what: &str,
+    config: &EngineConfig,
+) -> Result<(String, LocalModels), CommandError> {
+    let options = model_options(config);
+    let (name, model) = match Path::new(what) {
+        directory if directory.is_dir() => {
+            let model = open_directory(directory, &options)?;
+            (model.name().to_owned(), model)
+        }
+        _ => (
+            what.to_owned(),
+            open_directory(&stored(data, what)?, &options)?,
+        ),
+    };
+    let mut models = LocalModels::new();
+    models.insert(start(&name, model, config)?);
+    Ok((name, models))
+}
+
 fn start(name: &str, model: Model, config: &EngineConfig) -> Result<LocalModel, CommandError> {
+    let model = Arc::new(model);
+    if model.tensor_program().is_some() {
+        let engine = TensorEngine::new(model, threads(config), config.max_waiting as usize);
+        let engine = engine.map_err(|error| not_opened(name, error))?;
+        return Ok(LocalModel::of_tensors(name, engine));
+    }
     let options = EngineOptions {
         threads: threads(config),
         memory_bytes: u64::from(config.memory_mib) << 20,
@@ -104,19 +132,20 @@ fn start(name: &str, model: Model, config: &EngineConfig) -> Result<LocalModel, 
         max_sequences: config.max_sequences as usize,
         ..EngineOptions::default()
     };
-    let engine =
-        Engine::start(Arc::new(model), options).map_err(|error| not_opened(name, error))?;
+    let engine = Engine::start(model, options).map_err(|error| not_opened(name, error))?;
     Ok(LocalModel::new(name, engine))
 }
 
 /// One line about a model that is served.
 pub(crate) fn describe(model: &LocalModel) -> String {
-    let opened = model.engine().model();
-    let closure = opened.closure().to_string();
+    let closure = model.model().closure().to_string();
     let short = closure.get(..12).unwrap_or(&closure);
+    let takes = match model.engine() {
+        Some(engine) => format!("{} positions", engine.positions()),
+        None => "takes tensors".to_owned(),
+    };
     format!(
-        "{}  exact program {short}…, executed here, {} positions",
-        model.name(),
-        model.engine().positions()
+        "{}  exact program {short}…, executed here, {takes}",
+        model.name()
     )
 }

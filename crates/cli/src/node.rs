@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use http::{StatusCode, header};
 
+use proofmark_gateway::local::LocalModels;
+
 use crate::data::DataDir;
 use crate::error::CommandError;
 use crate::remote::{Answered, Remote, api_key_header};
@@ -75,7 +77,7 @@ fn local(data: &Path) -> Result<Node, CommandError> {
     let (address, own) = match running::server_of(data)? {
         Some(address) => (address, None),
         None => {
-            let own = running::OwnServer::start(data)?;
+            let own = running::OwnServer::start(data, None)?;
             (own.address(), Some(own))
         }
     };
@@ -87,6 +89,21 @@ fn local(data: &Path) -> Result<Node, CommandError> {
 }
 
 impl Node {
+    /// A node that answers requests for the models of this process, on a data directory that nobody serves.
+    pub(crate) fn serving(data: &Path, models: LocalModels) -> Result<Self, CommandError> {
+        let own = running::OwnServer::start(data, Some(models))?;
+        let key = running::own_api_key(data)?;
+        Ok(Self {
+            remote: Remote::new(&format!("http://{}", own.address()), key)?,
+            _own: Some(own),
+        })
+    }
+
+    /// Requests to it.
+    pub(crate) fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
     /// `GET path`, again and again while the answer is 202, until `patience` is over.
     fn get_when_ready(
         &self,

@@ -65,7 +65,7 @@ impl Remote {
         path: &str,
         limit: usize,
     ) -> Result<Answered, CommandError> {
-        self.send(method, path, Payload::empty(), limit)
+        self.send(method, path, (Payload::empty(), None), limit)
     }
 
     /// `POST` of JSON.
@@ -75,22 +75,32 @@ impl Remote {
         json: Vec<u8>,
         limit: usize,
     ) -> Result<Answered, CommandError> {
-        self.send(
-            Method::POST,
-            path,
-            Payload::from(bytes::Bytes::from(json)),
-            limit,
-        )
+        self.post(path, json, "application/json", limit)
+    }
+
+    /// `POST` of a body that says what it is; the answer is to be of this media type.
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        accept: &'static str,
+        limit: usize,
+    ) -> Result<Answered, CommandError> {
+        let payload = Payload::from(bytes::Bytes::from(body));
+        self.send(Method::POST, path, (payload, Some(accept)), limit)
     }
 
     fn send(
         &self,
         method: Method,
         path: &str,
-        payload: Payload,
+        (payload, accept): (Payload, Option<&'static str>),
         limit: usize,
     ) -> Result<Answered, CommandError> {
         let mut headers = HeaderMap::new();
+        if let Some(accept) = accept {
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        }
         if let Some(key) = &self.api_key {
             headers.insert(header::AUTHORIZATION, key.clone());
         }

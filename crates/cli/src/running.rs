@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use http::HeaderValue;
 use proofmark_gateway::Config;
 use proofmark_gateway::access::{ApiKey, KeyFile, NewKey, Rights};
+use proofmark_gateway::local::LocalModels;
 use proofmark_http::{ServeOptions, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -30,7 +31,7 @@ use crate::commands::key::api::access_error;
 use crate::data::keys_dir;
 use crate::error::CommandError;
 use crate::files;
-use crate::host::Host;
+use crate::host::{Host, log_error, publish};
 use crate::routes::Routes;
 
 const KEY_NAME: &str = "command line";
@@ -189,9 +190,9 @@ pub(crate) struct OwnServer {
 }
 
 impl OwnServer {
-    /// Opens the data directory, which must be that of a node.
-    pub(crate) fn start(data: &Path) -> Result<Self, CommandError> {
-        if !keys_dir(data).exists() {
+    /// Opens the data directory. Without models it must be that of a node; with some, it is made one, and requests for them are answered.
+    pub(crate) fn start(data: &Path, models: Option<LocalModels>) -> Result<Self, CommandError> {
+        if models.is_none() && !keys_dir(data).exists() {
             return Err(CommandError::usage(format!(
                 "{} is not the data directory of a node",
                 data.display()
@@ -205,7 +206,7 @@ impl OwnServer {
         config.store.max_content_bytes = MAX_CONTENT_BYTES;
         let (stop, stopped) = oneshot::channel();
         let (started, starting) = mpsc::channel();
-        let thread = std::thread::spawn(move || serve_endpoints(&config, &started, stopped));
+        let thread = std::thread::spawn(move || serve_here(&config, models, &started, stopped));
         match starting.recv() {
             Ok(address) => Ok(Self {
                 address,
@@ -237,8 +238,9 @@ impl Drop for OwnServer {
     }
 }
 
-fn serve_endpoints(
+fn serve_here(
     config: &Config,
+    models: Option<LocalModels>,
     started: &mpsc::Sender<SocketAddr>,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), CommandError> {
@@ -248,16 +250,28 @@ fn serve_endpoints(
         .build()
         .map_err(|error| CommandError::internal("no runtime").because(error))?;
     runtime.block_on(async {
-        let host = Host::open(config)?;
+        let mut host = Host::open(config)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let routes = Arc::new(Routes(host.endpoints(config)));
-        // Whoever waits for it may have gone.
-        let _ = started.send(address);
-        serve(listener, routes, ServeOptions::default(), async {
+        let stopped = async {
             let _ = stopped.await;
-        })
-        .await;
+        };
+        if let Some(models) = models {
+            host.keys.refresh(&host.facts, now_s())?;
+            publish(&host.keys, &host.registry)
+                .await
+                .map_err(log_error)?;
+            host.write_roots(&config.data)?;
+            let issuer = Arc::new(host.issuer(config)?);
+            let gateway = host.gateway(config, issuer, models)?;
+            // Whoever waits for it may have gone.
+            let _ = started.send(address);
+            gateway.serve(listener, stopped).await;
+        } else {
+            let routes = Arc::new(Routes(host.endpoints(config)));
+            let _ = started.send(address);
+            serve(listener, routes, ServeOptions::default(), stopped).await;
+        }
         host.close().await
     })
 }

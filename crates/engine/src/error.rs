@@ -139,6 +139,14 @@ pub enum RequestError {
         /// Which bound.
         reason: String,
     },
+    /// An input of a tensor program is not one that it takes. The caller's fault.
+    #[error("input {name:?}: {reason}")]
+    Input {
+        /// The input, as the caller or the program names it.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The model cannot do this at all, such as embeddings without a hidden node.
     #[error("this model does not offer {what}")]
     NotOffered {

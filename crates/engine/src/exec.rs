@@ -3,6 +3,7 @@
 mod compile;
 mod decoder;
 mod kv;
+mod logits;
 mod op;
 mod plan;
 mod run;
@@ -13,6 +14,7 @@ mod value;
 
 pub(crate) use decoder::{Decoder, DecoderMemory};
 pub(crate) use kv::BlockId;
+pub use logits::LogitsRunner;
 pub(crate) use proofmark_kernels::BLOCK;
 pub(crate) use run::{Chunk, Results};
 pub use tensors::TensorRunner;

@@ -16,6 +16,7 @@ mod chat;
 mod error;
 mod exec;
 mod identity;
+mod infer;
 mod model;
 mod replay;
 mod samples;
@@ -25,8 +26,9 @@ mod text;
 
 pub use chat::{Chat, ChatTemplate, RenderedPrompt, SpecialTokens};
 pub use error::{ModelError, RequestError};
-pub use exec::TensorRunner;
+pub use exec::{LogitsRunner, TensorRunner};
 pub use identity::engine_digest;
+pub use infer::EncodedInputs;
 pub use model::{
     GENERATION_PATH, GenerationConfig, MANIFEST_PATH, MemoryEstimate, Model, ModelFiles,
     ModelOptions, TEMPLATE_PATH, TOKENIZER_PATH,

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::chat::{ChatTemplate, RenderedPrompt, render};
 use crate::error::{ModelError, RequestError};
-use crate::exec::{BLOCK, Chunk, Decoder, DecoderMemory, Results, TensorRunner};
+use crate::exec::{Decoder, TensorRunner};
 use crate::serve::Prompt;
 use crate::text::Tokenizer;
 
@@ -397,30 +397,7 @@ impl TextFiles {
 
 /// Digest of the logits of all rows of a sequence.
 fn golden_logits(decoder: &Decoder, ids: &[u32]) -> TensorDigest {
-    const ROWS: usize = 32;
-    let pool = Pool::new(1);
-    let mut memory = DecoderMemory::new(decoder, ROWS, ROWS);
-    let blocks: Vec<usize> = (0..ids.len().div_ceil(BLOCK)).collect();
-    for block in &blocks {
-        memory.allocate(*block);
-    }
-    let mut logits = Vec::new();
-    for (number, part) in ids.chunks(ROWS).enumerate() {
-        let chunk = Chunk {
-            ids: part,
-            first: number * ROWS,
-            blocks: &blocks,
-            wanted: part.len(),
-        };
-        let results = Results {
-            outputs: true,
-            hidden: false,
-        };
-        decoder.step(&pool, &mut memory, &[chunk], results);
-        for row in 0..part.len() {
-            logits.extend_from_slice(decoder.logits(&memory, row).unwrap_or_default());
-        }
-    }
+    let logits = decoder.all_logits(&Pool::new(1), ids);
     let dimension = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     tensor_digest(
         &[dimension(ids.len()), dimension(decoder.vocabulary())],

@@ -11,6 +11,7 @@ use proofmark_program::{Sampler, SamplerScratch, SamplingParameters};
 use crate::error::{ModelError, RequestError};
 use crate::exec::{BLOCK, Chunk, Decoder, DecoderMemory, Results};
 use crate::model::Model;
+use crate::serve::Embedding;
 
 /// Rows of a step; all may be asked for.
 const ROWS: usize = 128;
@@ -153,6 +154,33 @@ impl Replayer {
             progress(number + 1);
         }
         found
+    }
+
+    /// The embedding of ids.
+    ///
+    /// # Errors
+    /// [`RequestError`] if there is none, or the model cannot read the ids.
+    pub fn embed(&self, ids: &[u32]) -> Result<Embedding, RequestError> {
+        let decoder = self
+            .model
+            .decoder()
+            .filter(|decoder| decoder.hidden_width() > 0)
+            .ok_or(RequestError::NotOffered { what: "embeddings" })?;
+        if ids.is_empty() {
+            return Err(RequestError::EmptyPrompt);
+        }
+        self.model.check_ids(ids)?;
+        if ids.len() > decoder.max_positions() {
+            return Err(RequestError::ContextTooLong {
+                prompt: ids.len() as u64,
+                max_tokens: 0,
+                positions: decoder.max_positions() as u64,
+            });
+        }
+        Ok(Embedding {
+            sums: decoder.hidden_sums(&self.pool, ids),
+            tokens: ids.len() as u64,
+        })
     }
 
     fn check(&self, decoder: &Decoder, job: &ReplayJob) -> Result<Sampler, RequestError> {

@@ -148,6 +148,7 @@ impl<I: Issuer> Handler for Gateway<I> {
             "/v1/chat/completions" => Operation::ChatCompletions,
             "/v1/completions" => Operation::Completions,
             "/v1/embeddings" => Operation::Embeddings,
+            "/v1/infer" => Operation::Infer,
             "/v1/models" => return self.models(&request, None).await,
             path => {
                 return match path.strip_prefix("/v1/models/") {

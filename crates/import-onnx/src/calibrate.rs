@@ -44,15 +44,17 @@ impl Calibration {
                 }
                 Ok((rows.clone(), MARGIN))
             }
-            Self::Drawn { lo, hi, seed } => {
-                let mut state = *seed;
-                let rows = (0..DRAWN)
-                    .map(|_| drawn(graph, *lo, *hi, &mut state))
-                    .collect();
-                Ok((rows, DRAWN_MARGIN))
-            }
+            Self::Drawn { lo, hi, seed } => Ok((draw(graph, *lo, *hi, *seed), DRAWN_MARGIN)),
         }
     }
+}
+
+/// Rows of numbers that a generator draws evenly between bounds.
+pub(crate) fn draw(graph: &Graph, lo: f64, hi: f64, seed: u64) -> Vec<Row> {
+    let mut state = seed;
+    (0..DRAWN)
+        .map(|_| drawn(graph, lo, hi, &mut state))
+        .collect()
 }
 
 /// Whether a row fits the inputs.

@@ -1,17 +1,17 @@
-//! Files with numbers: .npy, .safetensors and .csv, read within bounds.
+//! Files with numbers: .npy, .npz, .safetensors and .csv, read within bounds.
 
 use std::collections::BTreeMap;
 
 use proofmark_import::ImportError;
-use serde::Deserialize;
+use proofmark_tensors as tensors;
 
 use crate::calibrate::Row;
 use crate::error::Result;
 use crate::model::Model;
 use crate::tensor::{Tensor, elements};
 
-/// Largest header of .npy and .safetensors.
-const MAX_HEADER: usize = 1 << 20;
+/// Most numbers of a file.
+const MAX_ELEMENTS: usize = 1 << 26;
 
 /// Named tensors of a file. The one tensor of .npy and .csv files is named "".
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -23,144 +23,37 @@ fn fault(format: &'static str, what: &str) -> ImportError {
 /// Reads a file by the ending of its name.
 ///
 /// # Errors
-/// The ending is none of the three, or the bytes are not of that format.
+/// The ending is none of the four, or the bytes are not of that format.
 pub fn read_tensors(name: &str, bytes: &[u8]) -> std::result::Result<Tensors, ImportError> {
     match name.rsplit('.').next() {
-        Some("npy") => npy(bytes).map(|tensor| Tensors::from([(String::new(), tensor)])),
-        Some("csv") => csv(bytes).map(|tensor| Tensors::from([(String::new(), tensor)])),
-        Some("safetensors") => safetensors(bytes),
-        _ => Err(ImportError::unsupported(
-            "data other than .npy, .safetensors and .csv",
-            name,
-        )),
-    }
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    dtype: String,
-    shape: Vec<usize>,
-    data_offsets: [usize; 2],
-}
-
-fn safetensors(bytes: &[u8]) -> Result<Tensors> {
-    let fault = |what| fault("safetensors", what);
-    let length: [u8; 8] = bytes
-        .get(..8)
-        .and_then(|head| head.try_into().ok())
-        .ok_or_else(|| fault("too short"))?;
-    let length = usize::try_from(u64::from_le_bytes(length))
-        .ok()
-        .filter(|&length| length <= MAX_HEADER)
-        .ok_or_else(|| fault("the header is too long"))?;
-    let header = bytes
-        .get(8..8 + length)
-        .ok_or_else(|| fault("the header is cut off"))?;
-    let data = &bytes[8 + length..];
-    let entries: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(header).map_err(|_| fault("the header is not JSON"))?;
-    let mut tensors = Tensors::new();
-    for (name, entry) in entries {
-        if name == "__metadata__" {
-            continue;
+        Some("npy") => tensors::read_npy(bytes, MAX_ELEMENTS)
+            .map(|tensor| Tensors::from([(String::new(), own(tensor))])),
+        Some("npz") => tensors::read_npz(bytes, MAX_ELEMENTS).map(named),
+        Some("safetensors") => {
+            tensors::read_safetensors(bytes, MAX_ELEMENTS).map(|file| named(file.tensors))
         }
-        let entry: Entry = serde_json::from_value(entry)
-            .map_err(|_| fault("an entry of the header is not one"))?;
-        let [start, end] = entry.data_offsets;
-        let data = data
-            .get(start..end)
-            .ok_or_else(|| fault("a tensor is cut off"))?;
-        let numbers =
-            numbers(&entry.dtype, data).ok_or_else(|| fault("a type that is not read"))?;
-        let tensor = Tensor::new(entry.shape, numbers)
-            .ok_or_else(|| fault("a tensor has not as many elements as its shape"))?;
-        tensors.insert(name, tensor);
+        Some("csv") => return csv(bytes).map(|tensor| Tensors::from([(String::new(), tensor)])),
+        _ => {
+            return Err(ImportError::unsupported(
+                "data other than .npy, .npz, .safetensors and .csv",
+                name,
+            ));
+        }
     }
-    Ok(tensors)
+    .map_err(|error| fault("data", error.what()))
 }
 
-/// Little-endian elements; types as safetensors names them.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "integers of data files are pixels, counts and labels"
-)]
-fn numbers(dtype: &str, data: &[u8]) -> Option<Vec<f64>> {
-    macro_rules! of {
-        ($type:ty) => {{
-            let (chunks, rest) = data.as_chunks::<{ size_of::<$type>() }>();
-            if !rest.is_empty() {
-                return None;
-            }
-            chunks.iter().map(|bytes| <$type>::from_le_bytes(*bytes))
-        }};
+fn own(tensor: tensors::Tensor) -> Tensor {
+    let (shape, numbers) = tensor.into_parts();
+    Tensor {
+        shape: shape.into_iter().map(|length| length as usize).collect(),
+        data: numbers.into_reals(),
     }
-    Some(match dtype {
-        "F64" => of!(f64).collect(),
-        "F32" => of!(f32).map(f64::from).collect(),
-        "I64" => of!(i64).map(|v| v as f64).collect(),
-        "I32" => of!(i32).map(f64::from).collect(),
-        "I16" => of!(i16).map(f64::from).collect(),
-        "I8" => of!(i8).map(f64::from).collect(),
-        "U8" | "BOOL" => of!(u8).map(f64::from).collect(),
-        "U16" => of!(u16).map(f64::from).collect(),
-        "U32" => of!(u32).map(f64::from).collect(),
-        _ => return None,
-    })
 }
 
-/// Versions 1 to 3, little-endian, row-major.
-fn npy(bytes: &[u8]) -> Result<Tensor> {
-    let fault = |what| fault("npy", what);
-    if bytes.get(..6) != Some(b"\x93NUMPY") {
-        return Err(fault("it does not begin as one"));
-    }
-    let byte = |at: usize| bytes.get(at).copied().map(usize::from).unwrap_or(0);
-    let (length, start) = match byte(6) {
-        1 => (byte(8) | byte(9) << 8, 10),
-        2 | 3 => (byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24, 12),
-        _ => return Err(fault("an unknown version")),
-    };
-    if length > MAX_HEADER {
-        return Err(fault("the header is too long"));
-    }
-    let header = bytes
-        .get(start..start + length)
-        .and_then(|header| std::str::from_utf8(header).ok())
-        .ok_or_else(|| fault("the header is cut off"))?;
-    let after = |key: &str| {
-        header
-            .split_once(key)
-            .map(|(_, rest)| rest.trim_start_matches([':', ' ']))
-    };
-    if after("'fortran_order'").is_none_or(|rest| !rest.starts_with("False")) {
-        return Err(fault("columns come first"));
-    }
-    let descr = after("'descr'")
-        .and_then(|rest| rest.split('\'').nth(1))
-        .unwrap_or_default();
-    let dtype = match descr.trim_start_matches(['<', '|', '=']) {
-        "f8" => "F64",
-        "f4" => "F32",
-        "i8" => "I64",
-        "i4" => "I32",
-        "i2" => "I16",
-        "i1" => "I8",
-        "u1" | "b1" => "U8",
-        "u2" => "U16",
-        "u4" => "U32",
-        _ => return Err(fault("a type that is not read")),
-    };
-    let shape = after("'shape'")
-        .and_then(|rest| rest.strip_prefix('('))
-        .and_then(|rest| rest.split_once(')'))
-        .map(|(inside, _)| inside.split(',').map(str::trim).filter(|d| !d.is_empty()))
-        .ok_or_else(|| fault("the header has no shape"))?
-        .map(str::parse)
-        .collect::<std::result::Result<Vec<usize>, _>>()
-        .map_err(|_| fault("the shape is none"))?;
-    let data =
-        numbers(dtype, &bytes[start + length..]).ok_or_else(|| fault("a number is cut off"))?;
-    Tensor::new(shape, data).ok_or_else(|| fault("not as many elements as its shape"))
+fn named(all: tensors::NamedTensors) -> Tensors {
+    let all = all.into_iter();
+    all.map(|(name, tensor)| (name, own(tensor))).collect()
 }
 
 /// Numbers separated by commas, one row a line; a first line of names is left out.

@@ -1,20 +1,20 @@
 //! The program that came out, run beside the float model: what an import lost.
 
-use proofmark_import::{Built, Elements, ImportError, LossReport, TensorLoss};
+use proofmark_import::{
+    Built, ImportError, LossReport, ReferenceExecutor, TensorExecutor, TensorLoss, check_built,
+};
 use proofmark_program::{
-    CheckedProgram, InputKind, Interface, NodeType, Numbers, Operator, ProgramError, Weights,
-    WeightsWriter, reference,
+    CheckedProgram, InputKind, Interface, NodeType, Numbers, Operator, ProgramError,
 };
 
 use crate::calibrate::Row;
-use crate::error::{Result, refused};
-use crate::model::{Imported, Model};
+use crate::model::{Model, OutputNote};
 use crate::tensor::Tensor;
 
 /// A program that passed its checks, with its weights.
 #[derive(Debug)]
 pub struct Exact {
-    program: CheckedProgram<Vec<u8>>,
+    program: CheckedProgram,
 }
 
 impl Exact {
@@ -23,28 +23,12 @@ impl Exact {
     /// # Errors
     /// A range does not hold, or a constant is missing: no program comes out.
     pub fn check(built: Built) -> std::result::Result<Self, ImportError> {
-        let fault = |error: ProgramError| {
-            refused(
-                format!("a program that fails its checks: {error}"),
-                "the model",
-            )
-        };
-        let mut writer = WeightsWriter::new();
-        for (name, constant) in &built.constants {
-            match &constant.elements {
-                Elements::I8(values) => writer.i8(name, &constant.shape, values),
-                Elements::I16(values) => writer.i16(name, &constant.shape, values),
-                Elements::I32(values) => writer.i32(name, &constant.shape, values),
-            }
-            .map_err(fault)?;
-        }
-        let weights = Weights::open(writer.finish().map_err(fault)?).map_err(fault)?;
-        let program = built.program.check(weights).map_err(fault)?;
+        let program = check_built(built)?;
         Ok(Self { program })
     }
 
     /// The checked program.
-    pub fn program(&self) -> &CheckedProgram<Vec<u8>> {
+    pub fn program(&self) -> &CheckedProgram {
         &self.program
     }
 
@@ -83,66 +67,94 @@ impl Exact {
         Ok(all)
     }
 
-    /// The outputs as numbers.
+    /// The outputs as numbers, by the interpreter that defines them.
     ///
     /// # Errors
     /// As [`Exact::encode`].
     pub fn infer(&self, row: &Row) -> std::result::Result<Vec<Tensor>, ImportError> {
+        self.infer_with(row, &mut ReferenceExecutor::default())
+    }
+
+    /// The outputs as numbers.
+    ///
+    /// # Errors
+    /// As [`Exact::encode`].
+    pub fn infer_with(
+        &self,
+        row: &Row,
+        executor: &mut dyn TensorExecutor,
+    ) -> std::result::Result<Vec<Tensor>, ImportError> {
         let encoded = self.encode(row)?;
         let inputs: Vec<&[i32]> = encoded.iter().map(Vec::as_slice).collect();
-        let outputs = reference::tensors(&self.program, &inputs)
-            .map_err(|error| ImportError::malformed("input", error.to_string(), "a row"))?;
-        let Interface::Tensor { outputs: kinds, .. } = &self.program.program().interface else {
+        let results = executor.outputs(&self.program, &inputs)?;
+        let program = self.program.program();
+        let Interface::Tensor { outputs, .. } = &program.interface else {
             return Ok(Vec::new());
         };
-        Ok(outputs
-            .iter()
-            .zip(kinds)
-            .map(|(output, kind)| Tensor {
-                shape: output.dimensions.iter().map(|&d| d as usize).collect(),
-                data: output
-                    .elements
-                    .iter()
-                    .map(|&q| kind.kind.decode(q))
-                    .collect(),
-            })
-            .collect())
+        let shown = outputs.iter().zip(results).map(|(output, elements)| {
+            let node = program.node(output.node);
+            let shape = node.map_or(&[][..], |node| node.result.shape.as_slice());
+            Tensor {
+                shape: shape.iter().map(|&d| d as usize).collect(),
+                data: elements.iter().map(|&q| output.kind.decode(q)).collect(),
+            }
+        });
+        Ok(shown.collect())
+    }
+
+    /// Gives the program back.
+    pub fn into_program(self) -> CheckedProgram {
+        self.program
     }
 }
 
-/// Compares the program with the float model on these rows.
-///
-/// # Errors
-/// A row does not fit.
-pub fn measure(
-    model: &Model,
-    imported: &Imported,
-    exact: &Exact,
-    rows: &[Row],
-    data: &str,
-) -> Result<LossReport> {
-    let mut loss = Sums::default();
-    for row in rows {
-        let float = model.evaluate(row)?;
-        let integer = exact.infer(row)?;
-        loss.add(&float, &integer);
-    }
-    let mut notes = imported.notes.clone();
-    for output in &imported.outputs {
-        // A bound that is worse than what outputs are in size says nothing.
-        if output.bound < loss.largest {
-            notes.push(format!(
-                "proven: within the calibrated ranges {} is at most {:.3e} from the float model",
-                output.name, output.bound
-            ));
+/// The exact program beside the float model that it was made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Comparison<'a> {
+    /// The float model.
+    pub model: &'a Model,
+    /// The exact program.
+    pub exact: &'a Exact,
+    /// What is known of its results.
+    pub outputs: &'a [OutputNote],
+    /// What was decided on purpose.
+    pub notes: &'a [String],
+}
+
+impl Comparison<'_> {
+    /// Runs both on these rows, which `data` names.
+    ///
+    /// # Errors
+    /// A row does not fit.
+    pub fn measure(
+        &self,
+        rows: &[Row],
+        data: &str,
+        executor: &mut dyn TensorExecutor,
+    ) -> std::result::Result<LossReport, ImportError> {
+        let mut loss = Sums::default();
+        for row in rows {
+            let float = self.model.evaluate(row)?;
+            let integer = self.exact.infer_with(row, executor)?;
+            loss.add(&float, &integer);
         }
+        let mut notes = self.notes.to_vec();
+        for output in self.outputs {
+            // A bound that is worse than what outputs are in size says nothing.
+            if output.bound < loss.largest {
+                notes.push(format!(
+                    "proven: within the calibrated ranges {} is at most {:.3e} from the float model",
+                    output.name, output.bound
+                ));
+            }
+        }
+        Ok(LossReport {
+            data: data.to_owned(),
+            tensor: Some(loss.finish()),
+            notes,
+            ..LossReport::default()
+        })
     }
-    Ok(LossReport {
-        data: data.to_owned(),
-        tensor: Some(loss.finish()),
-        notes,
-        ..LossReport::default()
-    })
 }
 
 /// What the rows add up to.

@@ -33,7 +33,7 @@ mod trees;
 
 pub use calibrate::{Calibration, Row};
 pub use data::{Tensors, read_tensors};
-pub use exact::{Exact, measure};
+pub use exact::{Comparison, Exact};
 pub use model::{Imported, Model, OutputNote};
 pub use proto::MAX_FILE_BYTES;
 pub use tensor::{Element, Tensor};

@@ -4,7 +4,7 @@ use proofmark_import::{Built, ImportError};
 use tract_onnx::pb;
 
 use crate::build;
-use crate::calibrate::{Calibration, Row, check};
+use crate::calibrate::{Calibration, Row, check, draw};
 use crate::error::{Result, malformed};
 use crate::eval;
 use crate::fuse;
@@ -113,6 +113,11 @@ impl Model {
             _ => None,
         });
         Ok(trees.collect())
+    }
+
+    /// Rows drawn as [`Calibration::Drawn`] draws them, to compare on when there are no data.
+    pub fn drawn_rows(&self, lo: f64, hi: f64, seed: u64) -> Vec<Row> {
+        draw(&self.graph, lo, hi, seed)
     }
 
     /// Calibrates, quantizes, and builds the program.

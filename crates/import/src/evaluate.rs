@@ -25,6 +25,30 @@ pub trait Executor {
     }
 }
 
+/// Runs exact tensor programs: the reference interpreter, or an engine.
+pub trait TensorExecutor {
+    /// Elements of every output, for the elements of every input.
+    ///
+    /// # Errors
+    /// The program does not take these inputs, or cannot be run.
+    fn outputs(
+        &mut self,
+        program: &CheckedProgram,
+        inputs: &[&[i32]],
+    ) -> Result<Vec<Vec<i32>>, ImportError>;
+}
+
+impl TensorExecutor for ReferenceExecutor {
+    fn outputs(
+        &mut self,
+        program: &CheckedProgram,
+        inputs: &[&[i32]],
+    ) -> Result<Vec<Vec<i32>>, ImportError> {
+        let outputs = reference::tensors(program, inputs)?;
+        Ok(outputs.into_iter().map(|output| output.elements).collect())
+    }
+}
+
 /// The reference interpreter, with counts of clamps.
 #[derive(Debug, Default)]
 pub struct ReferenceExecutor {

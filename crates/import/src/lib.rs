@@ -26,7 +26,7 @@ mod tensors;
 pub use builder::{Builder, Built, Constant, Elements};
 pub use data::{documents, encode};
 pub use error::{ErrorKind, ImportError};
-pub use evaluate::{Executor, ReferenceExecutor, compare};
+pub use evaluate::{Executor, ReferenceExecutor, TensorExecutor, compare};
 pub use gguf::open_gguf;
 pub use huggingface::open_directory;
 pub use import::{
@@ -34,7 +34,8 @@ pub use import::{
 };
 pub use loss::{ClampCount, DecoderLoss, LossReport, TensorLoss};
 pub use pack::{
-    GENERATION_PATH, Origin, Packed, TEMPLATE_PATH, TOKENIZER_PATH, pack_decoder, source_digest,
+    GENERATION_PATH, Origin, Packed, TEMPLATE_PATH, TOKENIZER_PATH, pack_decoder, pack_tensors,
+    source_digest,
 };
 pub use safetensors::SafetensorsFile;
 pub use source::{FloatModel, TextFiles, open_source};

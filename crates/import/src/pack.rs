@@ -1,15 +1,15 @@
-//! Files and manifest of an imported decoder (§6.3).
+//! Files and manifest of an imported model (§6.3).
 
 use std::path::Path;
 
 use proofmark_program::{
-    Fact, Facts, FileDigest, Golden, Interface, Manifest, PROGRAM_PATH, ProgramDigest, Source,
-    WEIGHTS_PATH, WeightsRoot, tensor_digest,
+    CheckedProgram, Fact, Facts, FileDigest, Golden, Interface, Manifest, PROGRAM_PATH,
+    ProgramDigest, Source, WEIGHTS_PATH, WeightsRoot, tensor_digest,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::evaluate::Executor;
+use crate::evaluate::{Executor, TensorExecutor};
 use crate::{DecoderOptions, ImportError, Imported, LossReport, TextFiles};
 
 /// Path of the tokenizer in a model's directory.
@@ -20,6 +20,8 @@ pub const TEMPLATE_PATH: &str = "chat_template.jinja";
 pub const GENERATION_PATH: &str = "generation.json";
 /// Ids of the golden input.
 const GOLDEN_IDS: usize = 16;
+/// Most elements of the golden input of a tensor program.
+const GOLDEN_ELEMENTS: usize = 200_000;
 /// Longest text of a fact.
 const FACT_MAX_BYTES: usize = 4096;
 
@@ -37,7 +39,7 @@ pub struct Packed {
 pub struct Origin<'a> {
     /// Name for people.
     pub name: &'a str,
-    /// `safetensors` or `gguf`.
+    /// `safetensors`, `gguf` or `onnx`.
     pub format: &'a str,
     /// Digest over the list of the float model's files.
     pub digest: FileDigest,
@@ -112,7 +114,53 @@ pub fn pack_decoder(
     if let Some(template) = &text.chat_template {
         files.push((TEMPLATE_PATH.to_owned(), template.clone().into_bytes()));
     }
-    let manifest = Manifest {
+    let recipe = recipe(&imported.loss.data, options);
+    let manifest = manifest(origin, recipe, &imported.loss, Some(golden));
+    Ok(Packed { manifest, files })
+}
+
+/// Puts an imported tensor program together. `example` holds the integers of every input for one run, which becomes the golden example;
+/// `recipe` is what else reproduces the import, in ascending order of names other than `importer`.
+///
+/// # Errors
+/// The program cannot be encoded or run.
+pub fn pack_tensors(
+    imported: Imported,
+    recipe: Facts,
+    origin: Origin<'_>,
+    example: &[Vec<i32>],
+    executor: &mut dyn TensorExecutor,
+) -> Result<Packed, ImportError> {
+    // An example that would fill the manifest is left out.
+    let elements: usize = example.iter().map(Vec::len).sum();
+    let golden = (elements <= GOLDEN_ELEMENTS)
+        .then(|| golden_tensors(&imported.program, example, executor))
+        .transpose()?;
+    let (program, weights) = imported.program.into_parts();
+    let files = vec![
+        (PROGRAM_PATH.to_owned(), program.encode()?),
+        (WEIGHTS_PATH.to_owned(), weights.into_inner()),
+    ];
+    let mut recipe: Facts = recipe
+        .into_iter()
+        .map(|(name, fact)| match fact {
+            Fact::Text(text) => (name, Fact::Text(cut(text))),
+            integer => (name, integer),
+        })
+        .collect();
+    recipe.push(("importer".into(), importer()));
+    recipe.sort_by(|a, b| a.0.cmp(&b.0));
+    let manifest = manifest(origin, recipe, &imported.loss, golden);
+    Ok(Packed { manifest, files })
+}
+
+fn manifest(
+    origin: Origin<'_>,
+    recipe: Facts,
+    loss: &LossReport,
+    golden: Option<Golden>,
+) -> Manifest {
+    Manifest {
         name: origin.name.to_owned(),
         program: ProgramDigest([0; 32]),
         weights: WeightsRoot([0; 32]),
@@ -122,11 +170,42 @@ pub fn pack_decoder(
             digest: origin.digest,
             text: cut(origin.text.to_owned()),
         },
-        recipe: recipe(&imported.loss.data, options),
-        loss: Some(imported.loss.to_facts()),
-        golden: Some(golden),
+        recipe,
+        loss: Some(loss.to_facts()),
+        golden,
+    }
+}
+
+fn golden_tensors(
+    program: &CheckedProgram,
+    example: &[Vec<i32>],
+    executor: &mut dyn TensorExecutor,
+) -> Result<Golden, ImportError> {
+    let Interface::Tensor { inputs, outputs } = &program.program().interface else {
+        return Err(ImportError::unsupported(
+            "a decoder",
+            "packing of tensor programs",
+        ));
     };
-    Ok(Packed { manifest, files })
+    let elements: Vec<&[i32]> = example.iter().map(Vec::as_slice).collect();
+    let results = executor.outputs(program, &elements)?;
+    let digests = outputs.iter().zip(&results).map(|(output, elements)| {
+        let node = program.program().node(output.node);
+        let shape = node.map_or(&[][..], |node| node.result.shape.as_slice());
+        (output.name.clone(), tensor_digest(shape, elements))
+    });
+    Ok(Golden::Tensor {
+        outputs: digests.collect(),
+        inputs: inputs
+            .iter()
+            .zip(example)
+            .map(|(input, elements)| (input.name.clone(), elements.clone()))
+            .collect(),
+    })
+}
+
+fn importer() -> Fact {
+    Fact::Text(format!("proofmark-import {}", env!("CARGO_PKG_VERSION")))
 }
 
 /// Ids spread over the vocabulary, and the digest of their logits.
@@ -153,10 +232,7 @@ fn recipe(data: &str, options: DecoderOptions) -> Facts {
     };
     vec![
         ("calibration".into(), Fact::Text(cut(data.to_owned()))),
-        (
-            "importer".into(),
-            Fact::Text(format!("proofmark-import {}", env!("CARGO_PKG_VERSION"))),
-        ),
+        ("importer".into(), importer()),
         ("max-positions".into(), integer(options.max_positions)),
         // Between 0 and a million.
         (

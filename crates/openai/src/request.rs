@@ -24,11 +24,18 @@ pub enum Operation {
     Completions,
     /// `POST /v1/embeddings`
     Embeddings,
+    /// `POST /v1/infer`: Proofmark's own, for tensor programs. It is never relayed; its answers are read by `proofmark-tensors`.
+    Infer,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::ChatCompletions, Self::Completions, Self::Embeddings];
+    pub const ALL: [Self; 4] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Infer,
+    ];
 
     /// The name in receipts (specs/01-receipt.md §4.2, claim 6).
     pub fn name(self) -> &'static str {
@@ -36,6 +43,7 @@ impl Operation {
             Self::ChatCompletions => "chat.completions",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
+            Self::Infer => "infer",
         }
     }
 
@@ -45,6 +53,7 @@ impl Operation {
             Self::ChatCompletions => "/chat/completions",
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
+            Self::Infer => "/infer",
         }
     }
 
@@ -54,6 +63,7 @@ impl Operation {
             Self::ChatCompletions => "messages",
             Self::Completions => "prompt",
             Self::Embeddings => "input",
+            Self::Infer => "inputs",
         }
     }
 }

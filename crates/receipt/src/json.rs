@@ -104,7 +104,7 @@ fn executed(executed: &Executed) -> Value {
         "input_tokens_root": executed.input_tokens.root.to_string(),
         "parameters": parameters,
         "seed": executed.seed,
-        "seed_chosen_by": match executed.seed_chosen_by { SeedChooser::Node => "node", SeedChooser::Caller => "caller" },
+        "seed_chosen_by": match executed.seed_chosen_by { SeedChooser::Node => "node", SeedChooser::Caller => "caller", SeedChooser::Nobody => "nobody" },
         "template_clock": executed.template_clock,
     })
 }

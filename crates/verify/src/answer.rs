@@ -2,6 +2,7 @@
 
 use proofmark_openai::{Answer, Assembler, Chunk, DONE, Members, Operation, SseParser};
 use proofmark_receipt::{Claims, DisclosedValues, Disclosure, Salts};
+use proofmark_tensors::{output_fields, read_answer};
 
 /// Text and other fields of one choice, as they are committed to (specs/01-receipt.md §4.8).
 pub type ChoiceValues = (u32, Vec<u8>, Vec<(String, Vec<u8>)>);
@@ -34,7 +35,10 @@ pub enum AnswerMismatch {
     },
 }
 
-/// The choices of an answer: a JSON body, or a stream of server-sent events as it was received.
+/// The operation whose answers are tensors.
+pub(crate) const INFER: &str = "infer";
+
+/// The choices of an answer: a JSON body, a stream of server-sent events as it was received, or for tensors a safetensors file.
 pub fn choices_of_answer(
     operation: &str,
     answer: &[u8],
@@ -43,6 +47,10 @@ pub fn choices_of_answer(
         operation: operation.into(),
         why,
     };
+    if operation == INFER {
+        let outputs = read_answer(answer).map_err(|error| unreadable(error.to_string()))?;
+        return Ok(Vec::from([(0, Vec::new(), output_fields(&outputs))]));
+    }
     let op = [
         Operation::ChatCompletions,
         Operation::Completions,

@@ -15,13 +15,13 @@ use crate::ui::Ui;
 /// Subcommands of `proofmark model`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Model {
-    /// Make an exact model of a float one: a Hugging Face directory or a GGUF file.
+    /// Make an exact model of a float one: a Hugging Face directory, a GGUF or an ONNX file.
     Import(import::Import),
     /// The exact models of the data directory.
     List(stored::List),
     /// What a model is made of, and what its import lost.
     Show(stored::Show),
-    /// Read every byte of a model and compare with its digest.
+    /// Read every byte of a model, compare with its digest, and compute its golden example.
     Verify(stored::Verify),
     /// Remove a name, and the model with its last name.
     Rm(stored::Rm),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use proofmark_engine::{Model, Replayer};
+use proofmark_engine::Model;
 use proofmark_gateway::{Config, EngineConfig};
 use proofmark_hub::HubError;
 use proofmark_keys::Serving;
+use proofmark_openai::Operation;
 use proofmark_receipt::{
     BUNDLE_MAX_BYTES, Bundle, ReplayEvidence, ReplayStep, ReplayVerdict, SignedReplay,
 };
@@ -19,7 +20,7 @@ use crate::ambient::now_s;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::host::{Host, log_error, publish};
 use crate::node::NodeArgs;
-use crate::replay::Opened;
+use crate::replay::{Machine, Opened};
 use crate::ui::{BAD, FAINT, GOOD, STRONG, UNKNOWN, Ui};
 use crate::{bundled, files, models};
 
@@ -79,7 +80,7 @@ impl ReplayCommand {
         let sources = self.sources()?;
         let signer = self.data.as_deref().map(signer).transpose()?;
         let total = sources.len();
-        let mut opened_model: Option<(Arc<Model>, Replayer)> = None;
+        let mut opened_model: Option<(Arc<Model>, Machine)> = None;
         let mut tally = Tally::default();
         let started = Instant::now();
         for (number, source) in sources.iter().enumerate() {
@@ -129,19 +130,19 @@ impl ReplayCommand {
         ui: &mut Ui,
         source: &Source,
         signer: Option<&Serving>,
-        opened_model: &mut Option<(Arc<Model>, Replayer)>,
+        opened_model: &mut Option<(Arc<Model>, Machine)>,
     ) -> Result<ReplayVerdict, CommandError> {
         let opened = Opened::of(&source.bundle)?;
         let is_open =
-            |(model, _): &(Arc<Model>, Replayer)| model.closure().as_bytes() == opened.closure();
+            |(model, _): &(Arc<Model>, Machine)| model.closure().as_bytes() == opened.closure();
         if !opened_model.as_ref().is_some_and(is_open) {
             *opened_model = Some(self.open_model(opened.closure())?);
         }
-        let Some((model, replayer)) = opened_model else {
+        let Some((model, machine)) = opened_model else {
             return Err(CommandError::internal("no model"));
         };
         let started = Instant::now();
-        let verdict = opened.replay(model, replayer, now_s())?;
+        let verdict = opened.replay(model, machine, now_s())?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
         if let Some(signer) = signer {
             self.attach(source, &verdict, signer)?;
@@ -212,7 +213,7 @@ impl ReplayCommand {
     }
 
     /// The model of this closure.
-    fn open_model(&self, closure: &[u8; 32]) -> Result<(Arc<Model>, Replayer), CommandError> {
+    fn open_model(&self, closure: &[u8; 32]) -> Result<(Arc<Model>, Machine), CommandError> {
         let options = models::model_options(&EngineConfig::default());
         let model = match &self.model {
             Some(directory) => models::open_directory(directory, &options)?,
@@ -234,9 +235,8 @@ impl ReplayCommand {
             .threads
             .unwrap_or_else(|| models::threads(&EngineConfig::default()));
         let model = Arc::new(model);
-        let replayer = Replayer::new(Arc::clone(&model), threads)
-            .map_err(|error| models::not_opened(model.name(), error))?;
-        Ok((model, replayer))
+        let machine = Machine::open(&model, threads)?;
+        Ok((model, machine))
     }
 
     fn stored(&self, closure: &[u8; 32]) -> Result<Option<PathBuf>, CommandError> {
@@ -343,6 +343,33 @@ fn describe(source: &Source, verdict: &ReplayVerdict, signed: bool) -> Value {
     })
 }
 
+/// Title of each step, and what it shows.
+fn words(operation: Operation) -> [(&'static str, &'static str); 4] {
+    match operation {
+        Operation::Infer => [
+            ("Inputs", "the request's numbers are the program's integers"),
+            ("Tokens", "there are none"),
+            ("Execution", "the program gives the output tensors"),
+            ("Outputs", "names, shapes and scales are the program's"),
+        ],
+        Operation::Embeddings => [
+            ("Inputs", "the request's inputs are those that were read"),
+            ("Tokens", "the inputs are the input token ids"),
+            ("Execution", "the program gives the vectors"),
+            ("Outputs", "there is nothing beside them"),
+        ],
+        _ => [
+            (
+                "Prompt",
+                "the request renders to the prompt, and the parameters are its own",
+            ),
+            ("Input", "the prompt is the input token ids"),
+            ("Execution", "the program gives the output token ids"),
+            ("Text", "the output token ids are the answer"),
+        ],
+    }
+}
+
 fn write_verdict(
     ui: &mut Ui,
     source: &Source,
@@ -357,29 +384,8 @@ fn write_verdict(
         verdict.receipt, source.name
     )?;
     let name = model.name();
-    let rows = [
-        (
-            verdict.rendered,
-            "Prompt",
-            "the request renders to the prompt, and the parameters are its own",
-        ),
-        (
-            verdict.tokenized,
-            "Input",
-            "the prompt is the input token ids",
-        ),
-        (
-            verdict.executed,
-            "Execution",
-            "the program gives the output token ids",
-        ),
-        (
-            verdict.detokenized,
-            "Text",
-            "the output token ids are the answer",
-        ),
-    ];
-    for (step, title, what) in rows {
+    let words = words(opened.operation());
+    for (step, (title, what)) in verdict.steps().into_iter().zip(words) {
         let (style, sign, what) = match step {
             ReplayStep::Same => (GOOD, '✔', what.to_owned()),
             ReplayStep::Differs => (BAD, '✘', format!("not so: {what}")),
@@ -387,7 +393,15 @@ fn write_verdict(
         };
         writeln!(out, "  {style}{sign}{style:#} {title:<10} {what}")?;
     }
-    if let Some(d) = verdict.difference {
+    if let (Some(d), Operation::Infer) = (verdict.difference, opened.operation()) {
+        writeln!(
+            out,
+            "    first difference: element {}: the program gives {}, the receipt has {}",
+            d.position,
+            d.expected.cast_signed(),
+            d.got.cast_signed()
+        )?;
+    } else if let Some(d) = verdict.difference {
         let text = |id| {
             let tokenizer = model.tokenizer();
             tokenizer
@@ -420,7 +434,11 @@ fn write_verdict(
     } else {
         writeln!(
             out,
-            "{GOOD}SAME{GOOD:#}  {name} gives the same {ids} ids  {FAINT}{took_ms:.1} ms{FAINT:#}"
+            "{GOOD}SAME{GOOD:#}  {name} gives the same {ids} {}  {FAINT}{took_ms:.1} ms{FAINT:#}",
+            match opened.operation() {
+                Operation::Infer | Operation::Embeddings => "numbers",
+                _ => "ids",
+            }
         )?;
     }
     Ok(())

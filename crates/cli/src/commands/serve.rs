@@ -8,11 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use proofmark_gateway::access::{KeyFile, check_bind};
 use proofmark_gateway::endpoints::keep_retention;
-use proofmark_gateway::local::LocalModels;
-use proofmark_gateway::{
-    Config, Durability, Gateway, GatewayParts, ReceiptIssuer, ReceiptIssuerConfig, SystemClock,
-    SystemEntropy,
-};
+use proofmark_gateway::{Config, Gateway, ReceiptIssuer, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -90,9 +86,9 @@ async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
         .await
         .map_err(log_error)?;
     host.write_roots(&config.data)?;
-    let issuer = Arc::new(issuer(config, &host)?);
+    let issuer = Arc::new(host.issuer(config)?);
     let served: Vec<String> = local.iter().map(|model| models::describe(model)).collect();
-    let gateway = gateway(config, &host, Arc::clone(&issuer), local)?;
+    let gateway = host.gateway(config, Arc::clone(&issuer), local)?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         CommandError::usage(format!("cannot listen on {}", config.listen))
             .because(error)
@@ -159,47 +155,4 @@ async fn run(
             "stopped at once, without waiting for requests in flight",
         )),
     }
-}
-
-fn issuer(config: &Config, host: &Host) -> Result<ReceiptIssuer, CommandError> {
-    let settings = ReceiptIssuerConfig {
-        log: host.receipts.clone(),
-        serving: host.keys.serving(now_s())?,
-        retention: host.retention,
-        max_content_bytes: usize::try_from(config.store.max_content_bytes).unwrap_or(usize::MAX),
-        durability: match config.receipts.durability {
-            Durability::Durable => proofmark_log::Durability::Durable,
-            Durability::Async => proofmark_log::Durability::Enqueued,
-        },
-    };
-    Ok(ReceiptIssuer::new(
-        settings,
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    ))
-}
-
-/// Reads the keys of the upstreams from where the configuration says they are.
-fn gateway(
-    config: &Config,
-    host: &Host,
-    issuer: Arc<ReceiptIssuer>,
-    local: LocalModels,
-) -> Result<Gateway<ReceiptIssuer>, CommandError> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let parts = GatewayParts {
-        issuer,
-        access: Arc::clone(&host.access),
-        metrics: host.metrics.clone(),
-        pending: host.pending.clone(),
-        local,
-        router: host.endpoints(config),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-    };
-    Gateway::open(config, environment, parts).map_err(|error| {
-        CommandError::usage("an upstream cannot be used")
-            .because(error)
-            .hint("see: proofmark config check")
-    })
 }

@@ -118,7 +118,7 @@ fn every_way_to_ask_replays_to_the_same() {
             &chat(&json!({"logprobs": true, "top_logprobs": 3, "logit_bias": {"7": 2.5}, "presence_penalty": 0.5})),
             &[],
         ),
-        world.send(&node.url(), http::Method::POST, "/v1/completions", &completion.to_string(), &[]),
+        world.send(&node.url(), http::Method::POST, "/v1/completions", completion.to_string(), &[]),
     ];
     for (number, got) in asked.iter().enumerate() {
         assert_eq!(got.status, 200, "{number}: {:?}", got.body);
@@ -210,4 +210,159 @@ fn a_bundle_that_does_not_open_everything_cannot_be_replayed_and_an_edited_one_i
         home.write("edited.receipt", edited.encode());
         home.expect(10, &["replay", "edited.receipt"]);
     }
+}
+
+fn embed(world: &World, node: &Server, extra: &Value) -> Got {
+    let mut body = json!({"model": "fable"});
+    let members = body.as_object_mut().unwrap();
+    members.extend(extra.as_object().unwrap().clone());
+    let path = "/v1/embeddings";
+    world.send(&node.url(), http::Method::POST, path, body.to_string(), &[])
+}
+
+#[test]
+fn embeddings_are_executed_shown_in_both_forms_and_replayed() {
+    let (world, home, node) = started();
+    let ask = |extra: Value| embed(&world, &node, &extra);
+    let long = "a fox and a hen and ".repeat(12);
+    let asked = [
+        ask(json!({"input": "A fox."})),
+        ask(json!({"input": ["A fox.", "A hen.", long]})),
+        ask(json!({"input": [5, 6, 7], "user": "u"})),
+        ask(json!({"input": [[5, 6, 7], [8]], "encoding_format": "float"})),
+        ask(json!({"input": ["A fox."], "encoding_format": "base64"})),
+    ];
+    let data = |got: &Got| -> Value {
+        let answer: Value = serde_json::from_slice(&got.body).unwrap();
+        answer["data"].clone()
+    };
+    for (number, got) in asked.iter().enumerate() {
+        assert_eq!(got.status, 200, "{number}: {:?}", got.body);
+        let name = format!("answers/{number}.receipt");
+        home.write(&name, "");
+        bundle(&home, got, &name);
+        home.write("answer.json", &got.body);
+        let require = "signed,logged,answer,question";
+        home.expect(
+            0,
+            &[
+                "verify",
+                &name,
+                "--data",
+                "data",
+                "--require",
+                require,
+                "--answer",
+                "answer.json",
+            ],
+        );
+    }
+    let ended = home.expect(0, &["replay", "answers", "--json"]);
+    assert_eq!(
+        ended.out.matches("\"executed\": \"same\"").count(),
+        asked.len(),
+        "{}",
+        ended.out
+    );
+    // The vector has length 1, does not depend on what else is asked, and is the same in Base64.
+    let vector = |value: &Value| -> Vec<f64> {
+        let numbers = value["embedding"].as_array().unwrap();
+        numbers.iter().map(|x| x.as_f64().unwrap()).collect()
+    };
+    let fox = vector(&data(&asked[0])[0]);
+    assert!((fox.iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < 1e-9);
+    assert_eq!(fox, vector(&data(&asked[1])[0]));
+    assert_ne!(fox, vector(&data(&asked[1])[1]));
+    let encoded = data(&asked[4])[0]["embedding"].as_str().unwrap().to_owned();
+    let bytes = <base64ct::Base64 as base64ct::Encoding>::decode_vec(&encoded).unwrap();
+    let same = bytes
+        .chunks(4)
+        .zip(&fox)
+        .all(|(bytes, x)| f32::from_le_bytes(bytes.try_into().unwrap()) == *x as f32);
+    assert!(same && bytes.len() == 4 * fox.len());
+
+    // Another number in a vector is refuted by whoever executes it again.
+    let whole = Bundle::decode(&home.read("answers/0.receipt")).unwrap();
+    let lie = crate::lies::lying_about_fields(&home, &whole, |fields| {
+        let (_, value) = fields
+            .iter_mut()
+            .find(|(name, _)| name == "data/0/embedding")
+            .unwrap();
+        *value = String::from_utf8(value.clone())
+            .unwrap()
+            .replacen("0.", "-0.", 1)
+            .into();
+    });
+    home.write("lie.receipt", lie.encode());
+    let refuted = home.expect(10, &["replay", "lie.receipt"]);
+    assert!(refuted.out.contains("REFUTED"), "{}", refuted.out);
+}
+
+#[test]
+fn embeddings_that_are_not_offered_are_refused_by_name() {
+    let (world, _home, node) = started();
+    let ask = |extra: Value| embed(&world, &node, &extra);
+    for (extra, param) in [
+        (json!({"input": "x", "dimensions": 3}), "dimensions"),
+        (
+            json!({"input": "x", "encoding_format": "int8"}),
+            "encoding_format",
+        ),
+        (json!({"input": ["x", [1]], "extra": 1}), "extra"),
+        (json!({"input": vec!["x"; 257]}), "input"),
+    ] {
+        let got = ask(extra);
+        let answer: Value = serde_json::from_slice(&got.body).unwrap();
+        assert_eq!(
+            (got.status.as_u16(), &answer["error"]["param"]),
+            (400, &json!(param)),
+            "{answer}"
+        );
+    }
+    assert_eq!(ask(json!({"input": [1_000_000]})).status, 400);
+    assert_eq!(ask(json!({"input": ""})).status, 400);
+}
+
+#[test]
+fn a_program_without_a_node_for_embeddings_refuses_them() {
+    let (world, home) = (World::new(), Home::new());
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/fable/exact");
+    let read = |path: &str| std::fs::read(source.join(path)).unwrap();
+    let mut program = proofmark_program::Program::decode(&read("program.cbor")).unwrap();
+    let proofmark_program::Interface::Decoder { hidden, .. } = &mut program.interface else {
+        panic!("a decoder");
+    };
+    *hidden = None;
+    let mut manifest = proofmark_program::Manifest::decode(&read("manifest.cbor")).unwrap();
+    let files: Vec<(String, Vec<u8>)> = manifest
+        .files
+        .iter()
+        .map(|file| match file.path.as_str() {
+            "program.cbor" => (file.path.clone(), program.encode().unwrap()),
+            path => (path.to_owned(), read(path)),
+        })
+        .collect();
+    proofmark_hub::pack(&mut manifest, &files);
+    home.write("model/manifest.cbor", manifest.encode().unwrap());
+    for (path, bytes) in files {
+        home.write(&format!("model/{path}"), bytes);
+    }
+    let node = home.serve(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        "data",
+        "--model",
+        "mute=model",
+    ]);
+    let body = json!({"model": "mute", "input": "A fox."}).to_string();
+    let path = "/v1/embeddings";
+    let got = world.send(&node.url(), http::Method::POST, path, body, &[]);
+    let answer: Value = serde_json::from_slice(&got.body).unwrap();
+    assert_eq!(
+        (got.status.as_u16(), &answer["error"]["code"]),
+        (400, &json!("unsupported_parameter")),
+        "{answer}"
+    );
 }

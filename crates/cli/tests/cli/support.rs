@@ -91,6 +91,12 @@ impl Home {
         ended
     }
 
+    /// The same for a command whose arguments have no spaces.
+    #[track_caller]
+    pub(crate) fn line(&self, code: i32, command: &str) -> Ended {
+        self.expect(code, &command.split(' ').collect::<Vec<_>>())
+    }
+
     /// Starts a server; `None` for an address that it was not told.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
         Server::start(&mut self.command(arguments))
@@ -302,16 +308,17 @@ impl World {
         url: &str,
         method: Method,
         path: &str,
-        body: &str,
+        body: impl AsRef<[u8]>,
         headers: &[(&str, &str)],
     ) -> Got {
+        let body = Bytes::copy_from_slice(body.as_ref());
         self.block_on(async {
             let client = Client::new(
                 BaseUrl::parse(url).unwrap(),
                 &TlsRoots::mozilla().unwrap(),
                 ClientOptions::default(),
             );
-            let mut outgoing = Outgoing::post_json(path, Bytes::from(body.to_owned()));
+            let mut outgoing = Outgoing::post_json(path, body);
             outgoing.method = method;
             for (name, value) in headers {
                 let name: HeaderName = name.parse().unwrap();

@@ -3,12 +3,16 @@
 use proofmark_kernels::{Isa, Pool};
 use proofmark_program::{CheckedProgram, Interface};
 
+use super::BLOCK;
 use super::compile::compile;
 use super::kv::{BlockId, KvBlocks, KvShape};
 use super::plan::Plan;
 use super::run::{Chunk, Results, Runner, Workspace};
 use super::value::View;
 use crate::error::ModelError;
+
+/// Rows of a step of a sequence that is read by itself.
+const ROWS: usize = 32;
 
 /// A decoder.
 #[derive(Debug)]
@@ -95,6 +99,64 @@ impl Decoder {
             pool,
         };
         runner.step(&mut memory.workspace, &mut memory.cache, chunks, results);
+    }
+
+    /// Reads one sequence from its beginning, in memory of its own. `part` is told after each step how many rows it has.
+    pub(crate) fn sequence(
+        &self,
+        pool: &Pool,
+        ids: &[u32],
+        results: Results,
+        mut part: impl FnMut(&DecoderMemory, usize),
+    ) {
+        let mut memory = DecoderMemory::new(self, ROWS, ROWS);
+        let blocks: Vec<usize> = (0..ids.len().div_ceil(BLOCK)).collect();
+        for block in &blocks {
+            memory.allocate(*block);
+        }
+        for (number, ids) in ids.chunks(ROWS).enumerate() {
+            let chunk = Chunk {
+                ids,
+                first: number * ROWS,
+                blocks: &blocks,
+                wanted: ids.len(),
+            };
+            self.step(pool, &mut memory, &[chunk], results);
+            part(&memory, ids.len());
+        }
+    }
+
+    /// Logits of all rows of a sequence, one after another.
+    pub(crate) fn all_logits(&self, pool: &Pool, ids: &[u32]) -> Vec<i32> {
+        let mut logits = Vec::with_capacity(ids.len() * self.vocabulary);
+        let results = Results {
+            outputs: true,
+            hidden: false,
+        };
+        self.sequence(pool, ids, results, |memory, rows| {
+            for row in 0..rows {
+                logits.extend_from_slice(self.logits(memory, row).unwrap_or_default());
+            }
+        });
+        logits
+    }
+
+    /// Sums of the hidden node's elements over all rows of a sequence.
+    pub(crate) fn hidden_sums(&self, pool: &Pool, ids: &[u32]) -> Vec<i64> {
+        let width = self.hidden_width();
+        let mut sums = vec![0_i64; width];
+        let results = Results {
+            outputs: false,
+            hidden: true,
+        };
+        self.sequence(pool, ids, results, |memory, rows| {
+            for row in 0..rows {
+                for (at, sum) in sums.iter_mut().enumerate() {
+                    *sum += i64::from(self.hidden_at(memory, row * width + at));
+                }
+            }
+        });
+        sums
     }
 
     /// Logits of one of the rows asked for.

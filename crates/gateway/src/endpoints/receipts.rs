@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
+use base64ct::{Base64, Encoding as _};
 use http::header::{ACCEPT, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use proofmark_log::{Erasure, RecordKey};
-use proofmark_openai::RawJson;
+use proofmark_openai::{AnswerField, RawJson};
 use proofmark_receipt::to_json;
+use proofmark_tensors::output_of_field;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -151,11 +153,29 @@ pub(super) async fn blocking<T: Send + 'static>(
         .map_err(|error| unavailable(&error))?
 }
 
-/// JSON text as it stands, anything else as a string.
+/// JSON text as it stands, other text as a string, and bytes that are no text in Base64.
 fn body_of(bytes: &[u8]) -> Result<Box<RawValue>, serde_json::Error> {
     match RawJson::parse(bytes) {
         Ok(json) => RawValue::from_string(json.as_json().to_owned()),
-        Err(_) => serde_json::value::to_raw_value(&String::from_utf8_lossy(bytes)),
+        Err(_) => serde_json::value::to_raw_value(&value_of_bytes(bytes)),
+    }
+}
+
+fn value_of_bytes(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Value::from(text),
+        Err(_) => json!({ "base64": Base64::encode_string(bytes) }),
+    }
+}
+
+/// The value of a field: text, or an output tensor as it was shown. No encoded tensor is UTF-8: it begins with 0x85.
+fn value_of(field: &AnswerField) -> Value {
+    match output_of_field(&field.name, &field.value) {
+        Some(output) if output.scale_bits.is_some() => {
+            json!({ "shape": output.shape, "data": output.shown().collect::<Vec<_>>() })
+        }
+        Some(output) => json!({ "shape": output.shape, "data": output.elements }),
+        None => value_of_bytes(&field.value),
     }
 }
 
@@ -174,12 +194,8 @@ fn view(contents: &Contents) -> Result<Vec<u8>, serde_json::Error> {
             let choices: Vec<Value> = choices
                 .iter()
                 .map(|choice| {
-                    let fields = choice.fields.iter().map(|field| {
-                        (
-                            field.name.clone(),
-                            Value::from(String::from_utf8_lossy(&field.value)),
-                        )
-                    });
+                    let fields = choice.fields.iter();
+                    let fields = fields.map(|field| (field.name.clone(), value_of(field)));
                     json!({
                         "index": choice.index,
                         "finish_reason": choice.finish_reason,

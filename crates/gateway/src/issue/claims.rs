@@ -41,9 +41,19 @@ impl Issuing<'_> {
         let unreadable = ReceiptError::Inconsistent {
             what: "a request body that was relayed and cannot be read",
         };
-        let request =
-            Request::open(exchange.operation, &exchange.received).map_err(|_| unreadable)?;
-        let members = request.members();
+        // A safetensors file has no members; whatever else was executed or relayed was read as JSON.
+        let request = match exchange.operation {
+            proofmark_openai::Operation::Infer => None,
+            operation => {
+                let opened = Request::open(operation, &exchange.received);
+                Some(opened.map_err(|_| unreadable.clone())?)
+            }
+        };
+        let bare = match request {
+            Some(_) => None,
+            None => Members::parse(&exchange.received).ok(),
+        };
+        let members = request.as_ref().map(Request::members).or(bare.as_ref());
         let answer = exchange.returned.answer.as_ref();
         Ok(Claims {
             id: exchange.id,
@@ -62,11 +72,15 @@ impl Issuing<'_> {
                 .admitted
                 .key_id()
                 .map(|id| self.salts.scope("caller").commit("api-key", id.as_bytes())),
-            received: received(&self.salts.scope("received"), members),
-            attachments: self.attachments(&request),
-            execution: match &exchange.executed {
-                Some(executed) => self.executed(executed),
-                None => self.relayed(members, answer),
+            received: received(&self.salts.scope("received"), &exchange.received, members),
+            attachments: request
+                .as_ref()
+                .map(|request| self.attachments(request))
+                .unwrap_or_default(),
+            execution: match (&exchange.executed, members) {
+                (Some(executed), _) => self.executed(executed),
+                (None, Some(members)) => self.relayed(members, answer),
+                (None, None) => return Err(unreadable),
             },
             output: self.output(answer),
             finish: answer
@@ -242,9 +256,10 @@ impl Issuing<'_> {
     }
 }
 
-fn received(scope: &ScopeKey, members: &Members<'_>) -> Body {
-    let body = members.as_bytes();
-    let fields = Fields::of(members).map(|field| (field.name(), field.value.as_bytes()));
+/// A body that is not a JSON object has no fields.
+fn received(scope: &ScopeKey, body: &[u8], members: Option<&Members<'_>>) -> Body {
+    let fields = members.into_iter().flat_map(Fields::of);
+    let fields = fields.map(|field| (field.name(), field.value.as_bytes()));
     scope.commit_body(body.len() as u64, std::iter::once(body), fields)
 }
 

@@ -76,7 +76,9 @@ pub fn prepare(
     let (prompt, template_clock) = match request.operation() {
         Operation::ChatCompletions => (chat(request, unix_s)?, Some(unix_s)),
         Operation::Completions => (completion(request)?, None),
-        Operation::Embeddings => return Err(unsupported("model", "it generates text")),
+        Operation::Embeddings | Operation::Infer => {
+            return Err(unsupported("model", "it generates text"));
+        }
     };
     let (seed, seed_chosen_by) = match parameters.seed {
         Some(given) => (given.cast_unsigned(), SeedChooser::Caller),
@@ -105,7 +107,7 @@ pub fn prepare(
     })
 }
 
-fn unsupported(param: &str, reason: &str) -> GatewayError {
+pub(super) fn unsupported(param: &str, reason: &str) -> GatewayError {
     GatewayError::NotExecutable {
         code: "unsupported_parameter",
         param: Some(param.to_owned()),
@@ -113,7 +115,7 @@ fn unsupported(param: &str, reason: &str) -> GatewayError {
     }
 }
 
-fn invalid(param: &str, expected: &str) -> GatewayError {
+pub(super) fn invalid(param: &str, expected: &str) -> GatewayError {
     GatewayError::NotExecutable {
         code: "invalid_value",
         param: Some(param.to_owned()),

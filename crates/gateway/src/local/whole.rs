@@ -6,8 +6,8 @@ use http::StatusCode;
 use proofmark_engine::{Choice, Event, FinishReason, Generation, Logprob, RequestError};
 use proofmark_openai::{Answer, JsonText, Members, Operation};
 
-use super::LocalModel;
 use super::events::{Form, finish_reason};
+use super::{Embedding, LocalModel};
 use crate::error::GatewayError;
 use crate::exchange::{Issuer, OutputIds};
 use crate::relay::{Draft, Marked, failed, finished_answer};
@@ -28,16 +28,46 @@ pub(crate) async fn answer<I: Issuer>(
             return failed(draft, GatewayError::EngineFailed, marked).await;
         }
     };
-    let body = body(model, &form, &choices, input_tokens).into_json();
-    let body = Bytes::from(body);
+    let body = body(model, &form, &choices, input_tokens);
+    written(draft, form.operation, body, marked).await
+}
+
+/// Waits for all embeddings and gives them, once their receipt is safe.
+pub(crate) async fn embedded<I: Issuer>(
+    mut draft: Draft<I>,
+    embedding: Embedding,
+    marked: &Marked,
+) -> Response {
+    match embedding.body().await {
+        Ok(body) => {
+            if let Some(open) = draft.open() {
+                open.first_byte();
+            }
+            written(draft, Operation::Embeddings, body, marked).await
+        }
+        Err(error) => {
+            tracing::error!(%error, "the engine failed");
+            failed(draft, GatewayError::EngineFailed, marked).await
+        }
+    }
+}
+
+/// Gives an answer that was written here.
+async fn written<I: Issuer>(
+    draft: Draft<I>,
+    operation: Operation,
+    body: JsonText,
+    marked: &Marked,
+) -> Response {
+    let body = Bytes::from(body.into_json());
     let parsed = Members::parse_answer(&body).and_then(|members| {
-        let answer = Answer::of(form.operation, &members)?;
+        let answer = Answer::of(operation, &members)?;
         Ok((members, answer))
     });
     match parsed {
         Ok((members, answer)) => {
             let parsed = (&body, &members, answer);
-            finished_answer(draft, parsed, StatusCode::OK, (form.operation, marked)).await
+            finished_answer(draft, parsed, StatusCode::OK, (operation, marked)).await
         }
         Err(error) => {
             tracing::error!(%error, "an answer of this node's own cannot be read");
@@ -137,7 +167,7 @@ pub(super) fn logprobs(
         return JsonText::null();
     }
     let text = |logprob: &Logprob| {
-        let tokenizer = model.engine().model().tokenizer();
+        let tokenizer = model.model().tokenizer();
         tokenizer
             .and_then(|tokenizer| tokenizer.decode(&[logprob.id]).ok())
             .unwrap_or_default()

@@ -108,7 +108,7 @@ impl Marks {
         let prefix = match operation {
             Operation::ChatCompletions => Some("chatcmpl-"),
             Operation::Completions => Some("cmpl-"),
-            Operation::Embeddings => None,
+            Operation::Embeddings | Operation::Infer => None,
         };
         Self {
             id: prefix.map(|prefix| JsonText::string(&format!("{prefix}{id}"))),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use proofmark_engine::Generation;
+use proofmark_openai::Operation;
 
 use super::Relay;
 use super::draft::Draft;
@@ -15,10 +16,18 @@ use crate::access::CapacityConfig;
 use crate::ambient::Entropy;
 use crate::error::GatewayError;
 use crate::exchange::{ExecutedHere, Issuer, OutputIds};
-use crate::local::{self, Form, LocalModel, LocalStream};
+use crate::local::{self, Embedding, Form, LocalModel, LocalStream};
 
 /// A request that an engine has taken: it runs already.
-pub(super) struct Here {
+pub(super) enum Here {
+    /// Text.
+    Text(Box<Text>),
+    /// Embeddings.
+    Embedding(Box<Embedding>),
+}
+
+/// Text that is being generated.
+pub(super) struct Text {
     model: Arc<LocalModel>,
     form: Form,
     generation: Generation,
@@ -35,15 +44,26 @@ impl Here {
         entropy: &dyn Entropy,
         limits: &CapacityConfig,
     ) -> Result<Self, GatewayError> {
-        let defaults = &model.engine().model().generation().defaults;
+        let form = Form {
+            operation: request.operation(),
+            streamed: request.stream(),
+            model: Arc::clone(model.name()),
+            fingerprint: model.fingerprint().to_owned(),
+            created: unix_s,
+        };
+        if request.operation() == Operation::Embeddings {
+            let embedding = local::embeddings(model, request, form, limits)?;
+            return Ok(Self::Embedding(Box::new(embedding)));
+        }
+        let engine = model.engine().ok_or_else(local::takes_tensors)?;
+        let defaults = &model.model().generation().defaults;
         let prepared = local::prepare(request, defaults, unix_s, &mut || draw(entropy))?;
-        let generation = model
-            .engine()
+        let generation = engine
             .generate(prepared.generate)
             .map_err(|error| local::refusal(&error, limits))?;
         let executed = ExecutedHere {
             model: Arc::clone(model.name()),
-            closure: model.engine().model().closure().0,
+            closure: model.model().closure().0,
             engine: proofmark_engine::engine_digest(),
             prompt: Bytes::from(generation.prompt.text.clone()),
             input: generation.prompt.ids.as_slice().into(),
@@ -53,20 +73,13 @@ impl Here {
             template_clock: prepared.template_clock,
             output: OutputIds::default(),
         };
-        let form = Form {
-            operation: request.operation(),
-            streamed: request.stream(),
-            model: Arc::clone(model.name()),
-            fingerprint: model.fingerprint().to_owned(),
-            created: unix_s,
-        };
-        Ok(Self {
+        Ok(Self::Text(Box::new(Text {
             model: Arc::clone(model),
             form,
             generation,
             executed,
             hides_usage: !request.include_usage(),
-        })
+        })))
     }
 }
 
@@ -78,13 +91,22 @@ impl<I: Issuer> Relay<I> {
         here: Here,
         marked: Marked,
     ) -> Response {
-        let Here {
+        let text = match here {
+            Here::Text(text) => *text,
+            Here::Embedding(embedding) => {
+                if let Some(open) = draft.open() {
+                    open.exchange.executed = Some(embedding.executed.clone());
+                }
+                return local::embedded(draft, *embedding, &marked).await;
+            }
+        };
+        let Text {
             model,
             form,
             generation,
             executed,
             hides_usage,
-        } = here;
+        } = text;
         let ids = executed.output.clone();
         if let Some(open) = draft.open() {
             open.exchange.executed = Some(executed);

@@ -7,6 +7,7 @@ mod draft;
 mod events;
 mod forward;
 mod here;
+mod infer;
 mod memory;
 mod outcome;
 mod respond;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request};
 use hyper::body::Incoming;
 use proofmark_openai::{Assembler, Fields, JsonKind, OpenAiError, Operation, RawJson};
@@ -39,7 +41,7 @@ pub(crate) use self::respond::{Marked, failed};
 use self::shared::Shared;
 use self::stream::{RelayStream, Source};
 pub(crate) use self::whole::finished_answer;
-use crate::access::{Access, CapacityConfig, Estimate};
+use crate::access::{Access, Admitted, CapacityConfig, Estimate, Slot};
 use crate::ambient::{Clock, Entropy};
 use crate::caller::Wishes;
 use crate::config::{Config, ConfigError};
@@ -69,6 +71,25 @@ enum Way {
     Here(Box<Here>),
     /// An upstream.
     There(Target),
+}
+
+/// A request that was admitted and read.
+struct Arrived {
+    started: Instant,
+    received_ms: u64,
+    admitted: Admitted,
+    place: Slot,
+    wishes: Wishes,
+    memory: Memory,
+    body: Bytes,
+}
+
+/// What its receipt and its price need to know of a request.
+struct About<'r> {
+    operation: Operation,
+    streamed: bool,
+    model: &'r str,
+    estimate: Estimate,
 }
 
 /// What [`Relay::open`] needs beside the configuration.
@@ -156,7 +177,11 @@ impl<I: Issuer> Relay<I> {
         request: Request<Incoming>,
     ) -> Response {
         let (head, mut body) = request.into_parts();
-        match self.relay(operation, &head, &mut body).await {
+        let answered = match operation {
+            Operation::Infer => self.infer(&head, &mut body).await,
+            _ => self.relay(operation, &head, &mut body).await,
+        };
+        match answered {
             Ok(response) => response,
             // Refused before it was forwarded: no receipt.
             Err(error) => {
@@ -183,20 +208,78 @@ impl<I: Issuer> Relay<I> {
         head: &request::Parts,
         incoming: &mut Incoming,
     ) -> Result<Response, GatewayError> {
+        let arrived = self.arrive(head, incoming).await?;
+        let body = arrived.body.clone();
+        let request = proofmark_openai::Request::open(operation, &body)?;
+        check_size(&request)?;
+        let way = self.way(&request, arrived.received_ms)?;
+        let about = About {
+            operation,
+            streamed: request.stream(),
+            model: request.model(),
+            estimate: estimate(&request, body.len()),
+        };
+        let (mut draft, marked) = self.draft(arrived, about).await?;
+        let target = match way {
+            Way::Here(here) => return Ok(self.execute(draft, *here, marked).await),
+            Way::There(target) => target,
+        };
+        let ask = Ask {
+            upstreams: &self.upstreams,
+            routes: &self.routes,
+            request: &request,
+            body: &body,
+        };
+        let asked = match ask.run(target, &mut draft).await {
+            Ok(asked) => asked,
+            Err(error) => return Ok(respond::failed(draft, error, &marked).await),
+        };
+        Ok(self.answer(draft, &request, asked, marked).await)
+    }
+
+    /// Admits a caller, and reads what he sends.
+    async fn arrive(
+        &self,
+        head: &request::Parts,
+        incoming: &mut Incoming,
+    ) -> Result<Arrived, GatewayError> {
         let started = Instant::now();
         let received_ms = self.clock.unix_ms();
         let admitted = self.access.admit(&head.headers, received_ms)?;
         let place = self.access.capacity().request().await?;
-        let mut wishes = Wishes::parse(&head.headers)?;
+        let wishes = Wishes::parse(&head.headers)?;
         self.shared
             .issuer
             .check_open()
             .map_err(|_| GatewayError::ReceiptUnavailable)?;
         let mut memory = Memory::new(Arc::clone(&self.access));
         let body = body::read(incoming, self.bounds, &mut memory).await?;
-        let request = proofmark_openai::Request::open(operation, &body)?;
-        check_size(&request)?;
-        let way = self.way(&request, received_ms)?;
+        Ok(Arrived {
+            started,
+            received_ms,
+            admitted,
+            place,
+            wishes,
+            memory,
+            body,
+        })
+    }
+
+    /// The draft of a receipt: from here on there will be one.
+    async fn draft(
+        &self,
+        arrived: Arrived,
+        about: About<'_>,
+    ) -> Result<(Draft<I>, Marked), GatewayError> {
+        let Arrived {
+            started,
+            received_ms,
+            admitted,
+            place,
+            mut wishes,
+            memory,
+            body,
+        } = arrived;
         let previous = match wishes.previous {
             None => None,
             Some(id) => {
@@ -209,14 +292,14 @@ impl<I: Issuer> Relay<I> {
                 Some((id, digest.ok_or(GatewayError::UnknownPrevious)?))
             }
         };
-        let stream = if request.stream() {
+        let stream = if about.streamed {
             Some(self.access.capacity().stream().await?)
         } else {
             None
         };
-        let deposit =
-            self.access
-                .deposit(&admitted, request.model(), estimate(&request, body.len()))?;
+        let deposit = self
+            .access
+            .deposit(&admitted, about.model, about.estimate)?;
         let (id, secret) = self.draw(received_ms, wishes.secret.take())?;
         let marked = self.marked(&id, admitted.headers().to_vec());
         let in_progress = self.pending.enter(id, admitted.key_id());
@@ -226,10 +309,10 @@ impl<I: Issuer> Relay<I> {
             admitted,
             wishes,
             previous,
-            operation,
-            streamed: request.stream(),
-            asked: request.model().to_owned(),
-            received: body.clone(),
+            operation: about.operation,
+            streamed: about.streamed,
+            asked: about.model.to_owned(),
+            received: body,
             handoff: Handoff::default(),
             returned: Returned::default(),
             executed: None,
@@ -255,22 +338,8 @@ impl<I: Issuer> Relay<I> {
                 deposit: Some(deposit),
             },
         };
-        let mut draft = Draft::new(Open::new(exchange, started), Arc::clone(&self.shared));
-        let target = match way {
-            Way::Here(here) => return Ok(self.execute(draft, *here, marked).await),
-            Way::There(target) => target,
-        };
-        let ask = Ask {
-            upstreams: &self.upstreams,
-            routes: &self.routes,
-            request: &request,
-            body: &body,
-        };
-        let asked = match ask.run(target, &mut draft).await {
-            Ok(asked) => asked,
-            Err(error) => return Ok(respond::failed(draft, error, &marked).await),
-        };
-        Ok(self.answer(draft, &request, asked, marked).await)
+        let draft = Draft::new(Open::new(exchange, started), Arc::clone(&self.shared));
+        Ok((draft, marked))
     }
 
     /// Who answers: a model of this node's own, which has taken the request then, or an upstream.
@@ -433,7 +502,7 @@ fn check_size(request: &proofmark_openai::Request<'_>) -> Result<(), GatewayErro
         Operation::ChatCompletions => ("n", None, n),
         Operation::Completions => (list_name, body.get(list_name), n),
         // All of them are one choice.
-        Operation::Embeddings => (list_name, None, 1),
+        Operation::Embeddings | Operation::Infer => (list_name, None, 1),
     };
     let texts = list.and_then(RawJson::elements).map_or(1, |elements| {
         // A list of token ids is one text.
@@ -461,7 +530,7 @@ fn check_size(request: &proofmark_openai::Request<'_>) -> Result<(), GatewayErro
 /// What the request may take, before anybody counted.
 fn estimate(request: &proofmark_openai::Request<'_>, body_bytes: usize) -> Estimate {
     match request.operation() {
-        Operation::Embeddings => Estimate::of_embedding(body_bytes as u64),
+        Operation::Embeddings | Operation::Infer => Estimate::of_embedding(body_bytes as u64),
         _ => Estimate::of_request(
             body_bytes as u64,
             request.parameters().max_tokens,

@@ -42,7 +42,7 @@ pub struct Meta {
     pub stored: bool,
 }
 
-const OPERATIONS: [Operation; 3] = Operation::ALL;
+const OPERATIONS: [Operation; 4] = Operation::ALL;
 
 const STATUSES: [Status; 8] = [
     Status::Completed,
@@ -199,7 +199,7 @@ mod tests {
     fn what_is_not_in_a_table_is_refused() {
         let good = meta(Status::Completed, Operation::ChatCompletions).encode();
         let at = good.len() - 6;
-        for (offset, value) in [(at, 3), (at + 2, 8)] {
+        for (offset, value) in [(at, 4), (at + 2, 8)] {
             let mut bad = good.clone();
             bad[offset] = value;
             assert!(

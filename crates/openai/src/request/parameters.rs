@@ -71,7 +71,7 @@ impl<'a> Parameters<'a> {
                 .unwrap_or(false)
                 .then(|| uint("top_logprobs").unwrap_or(0)),
             Operation::Completions => uint("logprobs"),
-            Operation::Embeddings => None,
+            Operation::Embeddings | Operation::Infer => None,
         };
         Ok(Self {
             n,

@@ -95,12 +95,15 @@ const EMBEDDINGS: &[(&str, Shape)] = &[
     ("user", Shape::String),
 ];
 
+const INFER: &[(&str, Shape)] = &[("inputs", Shape::Object), ("model", Shape::String)];
+
 /// The shape of a member; `None` if the API does not define it.
 pub(super) fn of(operation: Operation, name: &str) -> Option<Shape> {
     let table = match operation {
         Operation::ChatCompletions => CHAT,
         Operation::Completions => COMPLETIONS,
         Operation::Embeddings => EMBEDDINGS,
+        Operation::Infer => INFER,
     };
     table
         .iter()

@@ -1,7 +1,8 @@
 //! Receipts whose claims contradict each other: signed by the node key all the same.
 
 use proofmark_receipt::{
-    Claims, Execution, Finish, Parameter, ParameterValue, Provenance, Root, StreamChain,
+    Claims, Execution, Finish, Parameter, ParameterValue, Provenance, Root, SeedChooser,
+    StreamChain,
 };
 
 use crate::case::{Case, Expected, Format};
@@ -122,7 +123,7 @@ const RELAYED: [(&str, &str, Edit); 12] = [
 ];
 
 /// Edits of the executed chat.
-const EXECUTED: [(&str, &str, Edit); 4] = [
+const EXECUTED: [(&str, &str, Edit); 6] = [
     (
         "inconsistent-parameter-twice",
         "two values of one parameter",
@@ -155,6 +156,21 @@ const EXECUTED: [(&str, &str, Edit); 4] = [
                 executed.input_tokens.count = 0;
             }
         },
+    ),
+    (
+        "inconsistent-seed-nobody",
+        "a chat whose seed nobody chose",
+        |c| {
+            if let Execution::Executed(executed) = &mut c.execution {
+                executed.seed = 0;
+                executed.seed_chosen_by = SeedChooser::Nobody;
+            }
+        },
+    ),
+    (
+        "inconsistent-infer-seed",
+        "tensors, and a seed that the caller chose",
+        |c| c.operation.name = "infer".into(),
     ),
     (
         "inconsistent-provider-usage",

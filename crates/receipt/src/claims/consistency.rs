@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::model::{Claims, Execution, Parameter, Provenance};
+use super::model::{Claims, Execution, Parameter, Provenance, SeedChooser};
 use crate::{ReceiptError, Root, StreamChain};
 
 /// No fields, pieces or tokens have the root of the empty tree, and nothing else has it.
@@ -60,6 +60,10 @@ impl Claims {
             (
                 self.shows_no_words_of_the_caller(),
                 "a value of a parameter in clear that is no number, Boolean or null",
+            ),
+            (
+                self.draws_as_its_operation_does(),
+                "a seed where nothing is drawn, or none where something is; or token ids of tensors",
             ),
             (
                 self.has_roots_of_its_counts(),
@@ -128,6 +132,23 @@ impl Claims {
                 executed.parameters.iter().all(Parameter::may_be_shown)
             }
         }
+    }
+
+    /// Tensors and embeddings are functions of their inputs; text is sampled. Tensors have no token ids.
+    fn draws_as_its_operation_does(&self) -> bool {
+        let Execution::Executed(executed) = &self.execution else {
+            return true;
+        };
+        let draws = executed.seed_chosen_by != SeedChooser::Nobody;
+        let has_ids = executed.input_tokens.count > 0
+            || self.output.iter().any(|choice| choice.tokens.is_some());
+        (draws || executed.seed == 0)
+            && match self.operation.name.as_str() {
+                "chat.completions" | "completions" => draws,
+                "embeddings" => !draws,
+                "infer" => !draws && !has_ids,
+                _ => true,
+            }
     }
 
     fn has_roots_of_its_counts(&self) -> bool {

@@ -255,7 +255,7 @@ fn executed(d: &mut Decoder<'_>) -> Result<Executed> {
             6 => {
                 d.array_exact(2)?;
                 let value = d.uint()?;
-                seed = Some((value, d.uint_max(1, "who chose the seed")?));
+                seed = Some((value, d.uint_max(2, "who chose the seed")?));
             }
             7 => template_clock = Some(d.uint()?),
             _ => return Err(d.malformed("a member of executed")),
@@ -271,10 +271,10 @@ fn executed(d: &mut Decoder<'_>) -> Result<Executed> {
         input_tokens: input.ok_or_else(missing)?,
         parameters: parameters.ok_or_else(missing)?,
         seed,
-        seed_chosen_by: if chooser == 0 {
-            SeedChooser::Node
-        } else {
-            SeedChooser::Caller
+        seed_chosen_by: match chooser {
+            0 => SeedChooser::Node,
+            1 => SeedChooser::Caller,
+            _ => SeedChooser::Nobody,
         },
         template_clock,
     })

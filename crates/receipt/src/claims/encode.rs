@@ -216,6 +216,7 @@ fn executed(e: &mut Encoder, executed: &Executed) {
     let chooser = match executed.seed_chosen_by {
         SeedChooser::Node => 0,
         SeedChooser::Caller => 1,
+        SeedChooser::Nobody => 2,
     };
     e.uint(6).array(2).uint(executed.seed).uint(chooser);
     if let Some(clock) = executed.template_clock {

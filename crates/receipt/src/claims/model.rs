@@ -225,7 +225,7 @@ pub struct Executed {
     pub closure: [u8; 32],
     /// Digest of the engine's build.
     pub engine: [u8; 32],
-    /// Commitment to the rendered prompt.
+    /// Commitment to the rendered prompt, or to the encoded inputs.
     pub prompt: Commitment,
     /// Input token ids.
     pub input_tokens: TokenTree,
@@ -264,6 +264,8 @@ pub enum SeedChooser {
     Node,
     /// The caller.
     Caller,
+    /// Nobody: nothing is drawn, and the seed is 0.
+    Nobody,
 }
 
 /// Committed token ids (§4.9).

@@ -168,12 +168,12 @@ fn executed() -> impl Strategy<Value = Executed> {
         });
     (
         (text(), hash(), hash(), commitment(), tokens()),
-        (parameters, number(), any::<bool>(), option::of(number())),
+        (parameters, number(), 0_u8..3, option::of(number())),
     )
         .prop_map(
             |(
                 (model, closure, engine, prompt, input_tokens),
-                (parameters, seed, node, template_clock),
+                (parameters, seed, chooser, template_clock),
             )| {
                 Executed {
                     model,
@@ -182,11 +182,11 @@ fn executed() -> impl Strategy<Value = Executed> {
                     prompt,
                     input_tokens,
                     parameters,
-                    seed,
-                    seed_chosen_by: if node {
-                        SeedChooser::Node
-                    } else {
-                        SeedChooser::Caller
+                    seed: if chooser == 2 { 0 } else { seed },
+                    seed_chosen_by: match chooser {
+                        0 => SeedChooser::Node,
+                        1 => SeedChooser::Caller,
+                        _ => SeedChooser::Nobody,
                     },
                     template_clock,
                 }

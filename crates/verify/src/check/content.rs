@@ -5,7 +5,7 @@ use proofmark_receipt::{Claims, DisclosedValues, Disclosure, Salts, ScopeKey};
 
 use super::{Cause, accepted, not_claimed};
 use crate::Presented;
-use crate::answer::{compare_with_disclosures, compare_with_salts, disclosed_choices};
+use crate::answer::{INFER, compare_with_disclosures, compare_with_salts, disclosed_choices};
 use crate::report::{Row, RowName};
 
 /// Checks every disclosure; the first that does not open rejects.
@@ -46,10 +46,10 @@ fn check_body_fields(
 }
 
 fn same_body(body: &proofmark_receipt::Body, key: &ScopeKey, bytes: &[u8]) -> bool {
-    let Ok(members) = Members::parse(bytes) else {
-        return false;
-    };
-    let fields = Fields::of(&members).map(|field| (field.name(), field.value.as_bytes()));
+    // A body that is not a JSON object has no fields (§4.4).
+    let members = Members::parse(bytes).ok();
+    let fields = members.iter().flat_map(Fields::of);
+    let fields = fields.map(|field| (field.name(), field.value.as_bytes()));
     key.commit_body(bytes.len() as u64, core::iter::once(bytes), fields) == *body
 }
 
@@ -82,7 +82,12 @@ fn answer(
         .output
         .iter()
         .fold(0, |sum, choice| sum.saturating_add(choice.text_bytes));
-    let what = format!("{} choice(s), {size} bytes of text", claims.output.len());
+    let what = if claims.operation.name == INFER {
+        let tensors = claims.output.iter().map(|choice| choice.fields);
+        format!("{} tensor(s)", tensors.fold(0, u64::saturating_add))
+    } else {
+        format!("{} choice(s), {size} bytes of text", claims.output.len())
+    };
     let Some(answer) = presented.answer else {
         let disclosed =
             !claims.output.is_empty() && disclosed_choices(claims, disclosures).is_some();

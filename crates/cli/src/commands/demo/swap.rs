@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use proofmark_engine::{ModelOptions, Replayer};
+use proofmark_engine::ModelOptions;
 use proofmark_receipt::{Bundle, ReplayStep, ReplayVerdict, SignedReceipt};
 use proofmark_verify::{Presented, Requirement, Roots, Verdict, verify};
 use serde_json::json;
@@ -12,11 +12,11 @@ use super::cheat::{CHEATS, Cheat, Provider};
 use super::decode;
 use super::node::{DemoNode, TempDir};
 use crate::ambient::now_s;
+use crate::bundled;
 use crate::commands::replay::signer;
 use crate::error::{CommandError, CommandResult, ExitStatus};
-use crate::replay::Opened;
+use crate::replay::{Machine, Opened};
 use crate::ui::{BAD, FAINT, GOOD, STRONG, UNKNOWN, Ui};
-use crate::{bundled, models};
 
 /// Arguments of `proofmark demo swap`.
 #[derive(Debug, Args)]
@@ -59,8 +59,7 @@ impl Swap {
             .map_err(|error| CommandError::internal("an honest receipt").because(error))?;
         let model = Arc::new(bundled::open(&ModelOptions::default())?);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut replayer = Replayer::new(Arc::clone(&model), threads)
-            .map_err(|error| models::not_opened(bundled::NAME, error))?;
+        let mut machine = Machine::open(&model, threads)?;
         writeln!(
             ui.out(),
             "{STRONG}A provider signs receipts that say \"{} answered\", and cheats. {} answers each.{STRONG:#}\n",
@@ -81,7 +80,7 @@ impl Swap {
                 let body = request(number, cheat);
                 let (ids, bundle) = provider.answer(like.claims(), &body, model.closure().0)?;
                 outcome.signed += u16::from(passes(&bundle, &roots)?);
-                let verdict = Opened::of(&bundle)?.replay(&model, &mut replayer, now_s())?;
+                let verdict = Opened::of(&bundle)?.replay(&model, &mut machine, now_s())?;
                 if verdict.refutes() {
                     outcome.replayed += 1;
                     outcome.caught_at = outcome.caught_at.or(caught_at(&verdict));

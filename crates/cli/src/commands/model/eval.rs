@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use proofmark_engine::{Model, ModelOptions};
 use proofmark_hub::HubError;
-use proofmark_import::{
-    ImportError, ReferenceExecutor, TOKENIZER_PATH, compare, encode, open_source,
-};
+use proofmark_import::{ImportError, TOKENIZER_PATH, compare, encode, open_source};
 use proofmark_program::{PROGRAM_PATH, Program, WEIGHTS_PATH, Weights};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,6 +15,7 @@ use super::questions::{self, Question};
 use crate::bundled;
 use crate::data::DataDir;
 use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::executor::{EngineExecutor, parameters_of};
 use crate::models::{self, store};
 use crate::ui::Ui;
 
@@ -130,7 +129,7 @@ impl Eval {
         let documents = self.documents.unwrap_or(usize::MAX);
         let held = held_out(&place.file(TOKENIZER_PATH)?, heldout, documents)?;
         let float = open_source(float)?;
-        let mut executor = ReferenceExecutor::default();
+        let mut executor = EngineExecutor::new(parameters_of(&program));
         let loss = compare(&float.decoder, &program, &held.sequences, &mut executor)?;
         if self.json {
             printed.insert("loss".into(), json!(loss));

@@ -1,18 +1,21 @@
 //! `proofmark model import`.
 
+mod onnx;
+
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use proofmark_hub::{ModelName, pack};
 use proofmark_import::{
-    DEFAULT_MAX_POSITIONS, DecoderOptions, FloatModel, Origin, ReferenceExecutor, Step, TokenData,
+    DEFAULT_MAX_POSITIONS, DecoderOptions, FloatModel, LossReport, Origin, Packed, Step, TokenData,
     documents, import_decoder, open_source, pack_decoder, source_digest,
 };
 use serde_json::json;
 
 use crate::data::DataDir;
 use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::executor::EngineExecutor;
 use crate::models::store;
 use crate::ui::{FAINT, GOOD, Ui};
 
@@ -26,14 +29,24 @@ const COMPARE_WORK: u64 = 6_000_000_000;
 /// Arguments of `proofmark model import`.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// A directory with config.json and safetensors files, or a GGUF file.
+    /// A directory with config.json and safetensors files, a GGUF file, or an ONNX file.
     source: PathBuf,
     /// Call the model so. Default: the name of the directory or file.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Take ranges from this text (or JSON lines with a member "text") instead of the built-in one.
-    #[arg(long, value_name = "FILE")]
+    /// Take ranges from this text (or JSON lines with a member "text") instead of the built-in one; of ONNX models, from the rows of this
+    /// .npy, .npz, .safetensors or .csv file instead of drawn numbers.
+    #[arg(long, visible_alias = "calibration", value_name = "FILE")]
     calibrate: Option<PathBuf>,
+    /// Of ONNX models without data: what numbers are drawn between.
+    #[arg(
+        long,
+        value_name = "LO,HI",
+        default_value = "-1,1",
+        allow_hyphen_values = true,
+        conflicts_with = "calibrate"
+    )]
+    range: Range,
     /// A tokenizer.json, where the source has none that can be used.
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -53,6 +66,24 @@ pub(crate) struct Import {
     pub(super) json: bool,
 }
 
+/// Bounds of drawn numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Range([f64; 2]);
+
+impl std::str::FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bounds = text.split_once(',').and_then(|(lo, hi)| {
+            let (lo, hi): (f64, f64) = (lo.trim().parse().ok()?, hi.trim().parse().ok()?);
+            (lo.is_finite() && hi.is_finite() && lo < hi).then_some([lo, hi])
+        });
+        bounds
+            .map(Self)
+            .ok_or_else(|| "expected two numbers, the lesser first, such as -1,1".to_owned())
+    }
+}
+
 impl Import {
     pub(super) fn run(self, ui: &mut Ui) -> CommandResult {
         if !(50.0..=100.0).contains(&self.percentile) || self.max_positions == 0 {
@@ -61,6 +92,31 @@ impl Import {
             ));
         }
         let name = self.name()?;
+        let (packed, loss) = if self.is_onnx() {
+            onnx::import(&self, ui, &name)?
+        } else {
+            self.decoder(ui, &name)?
+        };
+        let store = store(&self.data.path());
+        let digest = store.install(&packed.manifest, &packed.files)?;
+        store.name(&name, &digest, self.replace)?;
+        if self.json {
+            ui.print_json(
+                &json!({ "name": name.as_str(), "digest": digest.to_string(), "loss": loss }),
+            )?;
+        } else {
+            writeln!(ui.out(), "{GOOD}✔{GOOD:#} {name}  {digest}")?;
+            write!(ui.out(), "{loss}")?;
+        }
+        Ok(ExitStatus::OK)
+    }
+
+    fn is_onnx(&self) -> bool {
+        let extension = self.source.extension();
+        extension.is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+    }
+
+    fn decoder(&self, ui: &mut Ui, name: &ModelName) -> Result<(Packed, LossReport), CommandError> {
         let mut model = open_source(&self.source)?;
         if let Some(path) = &self.tokenizer {
             model.text.tokenizer = Some(read(path, TOKENIZER_MAX_BYTES)?);
@@ -73,7 +129,7 @@ impl Import {
             ..DecoderOptions::default()
         };
         let data = self.token_data(&model, &tokenizer, options)?;
-        let mut executor = ReferenceExecutor::default();
+        let mut executor = EngineExecutor::new(model.decoder.config.parameters());
         let shown = std::io::stderr().is_terminal();
         let mut progress = |step: Step| {
             if shown {
@@ -96,18 +152,7 @@ impl Import {
         };
         let mut packed = pack_decoder(imported, &model.text, origin, options, &mut executor)?;
         pack(&mut packed.manifest, &packed.files);
-        let store = store(&self.data.path());
-        let digest = store.install(&packed.manifest, &packed.files)?;
-        store.name(&name, &digest, self.replace)?;
-        if self.json {
-            ui.print_json(
-                &json!({ "name": name.as_str(), "digest": digest.to_string(), "loss": loss }),
-            )?;
-        } else {
-            writeln!(ui.out(), "{GOOD}✔{GOOD:#} {name}  {digest}")?;
-            write!(ui.out(), "{loss}")?;
-        }
-        Ok(ExitStatus::OK)
+        Ok((packed, loss))
     }
 
     fn name(&self) -> Result<ModelName, CommandError> {
@@ -148,7 +193,7 @@ impl Import {
             }
         };
         data.cut(options.max_positions.min(config.max_positions));
-        // The comparison runs on the interpreter that defines the result, which is not fast.
+        // The float model runs in double precision, which is not fast.
         let most = (COMPARE_WORK / config.parameters().max(1)).clamp(16, 1 << 20);
         let mut left = usize::try_from(most).unwrap_or(usize::MAX);
         for ids in &mut data.held_out {

@@ -1,13 +1,14 @@
 //! `proofmark model list`, `show`, `verify` and `rm`.
 
 use clap::Args;
+use proofmark_engine::ModelOptions;
 use proofmark_hub::Stored;
 use proofmark_program::{Fact, Facts};
 use serde_json::{Map, Value, json};
 
 use crate::data::DataDir;
 use crate::error::{CommandResult, ExitStatus};
-use crate::models::store;
+use crate::models::{open_directory, store};
 use crate::ui::{BAD, FAINT, GOOD, STRONG, Ui};
 
 /// Digits of a digest in lists.
@@ -87,7 +88,10 @@ impl List {
         }
         if listing.models.is_empty() && listing.damaged.is_empty() {
             writeln!(ui.out(), "There is no model yet.")?;
-            writeln!(ui.err(), "Import one: proofmark model import DIR|FILE.gguf")?;
+            writeln!(
+                ui.err(),
+                "Import one: proofmark model import DIR|FILE.gguf|FILE.onnx"
+            )?;
         }
         for stored in &listing.models {
             let digest = stored.digest.to_string();
@@ -177,15 +181,29 @@ impl Verify {
         let store = store(&self.data.path());
         let found = store.find(&self.model)?;
         let stored = store.verify(&found.digest)?;
+        // The engine proves the ranges again, and computes the golden example.
+        let options = ModelOptions {
+            memory_bytes: u64::MAX,
+            ..ModelOptions::default()
+        };
+        open_directory(&stored.path, &options)?;
+        let golden = stored.manifest.golden.is_some();
         if self.json {
-            ui.print_json(&json!({ "digest": stored.digest.to_string(), "names": stored.names, "whole": true }))?;
+            ui.print_json(&json!({
+                "digest": stored.digest.to_string(), "names": stored.names, "whole": true, "golden": golden,
+            }))?;
         } else {
             writeln!(
                 ui.out(),
-                "{GOOD}✔{GOOD:#} {}: all {} bytes are those of {}",
+                "{GOOD}✔{GOOD:#} {}: all {} bytes are those of {}; {}",
                 names_of(&stored),
                 bytes_of(&stored),
-                stored.digest
+                stored.digest,
+                if golden {
+                    "its ranges are proven, and this machine computes its golden example"
+                } else {
+                    "its ranges are proven; it has no golden example"
+                }
             )?;
         }
         Ok(ExitStatus::OK)

@@ -68,6 +68,10 @@ fn check_words(claims: &Claims, body: &[u8]) -> Result<(), String> {
         .into_iter()
         .find(|operation| operation.name() == claims.operation.name);
     let operation = known.ok_or("the receipt is about an unknown operation")?;
+    if operation == Operation::Infer {
+        // All that it says is in its tensors.
+        return Ok(());
+    }
     let answer = Answer::parse(operation, body).map_err(|error| error.to_string())?;
     let same = |got: &Option<String>, claimed: &Option<String>| {
         got.as_deref().map(cut) == claimed.as_deref()
