@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use proofmark_engine::{LogitsRunner, ModelError, TensorRunner};
 use proofmark_kernels::Isa;
 use proofmark_program::arbitrary::{self, Case};
-use proofmark_program::{Interface, reference};
+use proofmark_program::{Interface, Operator, Weights, reference};
 
 /// Operators of specs/04-program.md §3.
 const OPERATORS: u8 = 30;
@@ -100,19 +100,37 @@ impl Tally {
     }
 }
 
+/// The same program with results of attention that the engine has: of 16 bits. `None` if another node relies on the wider range.
+fn narrowed(mut case: Case) -> Option<Case> {
+    for node in &mut case.program.nodes {
+        if matches!(node.operator, Operator::Attention { .. }) {
+            node.result.lo = node.result.lo.max(i16::MIN.into());
+            node.result.hi = node.result.hi.min(i16::MAX.into());
+        }
+    }
+    let weights = Weights::open(case.weights.as_slice()).unwrap();
+    let checked = case.program.clone().check(weights);
+    checked.is_ok().then_some(case)
+}
+
 #[test]
 fn every_operator_gives_the_bits_of_the_reference_interpreter() {
     for code in 0..OPERATORS {
         let mut tally = Tally::default();
         for seed in 0..SEEDS {
             let what = format!("operator {code}, seed {seed}");
-            tally.run(&what, &arbitrary::with_operator(code, seed));
+            if let Some(case) = narrowed(arbitrary::with_operator(code, seed)) {
+                tally.run(&what, &case);
+            }
         }
         println!(
             "operator {code}: {} ran, refused {:?}",
             tally.ran, tally.refused
         );
-        assert!(tally.ran > 0, "operator {code}: {:?}", tally.refused);
+        assert!(
+            u64::from(tally.ran) > SEEDS / 2,
+            "operator {code}: {tally:?}"
+        );
     }
 }
 
@@ -121,8 +139,10 @@ fn programs_of_many_operators_give_the_bits_of_the_reference_interpreter() {
     let mut tally = Tally::default();
     for seed in 0..MIXED {
         tally.run(&format!("tensor program {seed}"), &arbitrary::tensor(seed));
-        tally.run(&format!("decoder {seed}"), &arbitrary::decoder(seed));
+        if let Some(case) = narrowed(arbitrary::decoder(seed)) {
+            tally.run(&format!("decoder {seed}"), &case);
+        }
     }
     println!("{} ran, refused {:?}", tally.ran, tally.refused);
-    assert!(u64::from(tally.ran) > MIXED, "{:?}", tally.refused);
+    assert!(u64::from(tally.ran) > MIXED + MIXED / 2, "{tally:?}");
 }
