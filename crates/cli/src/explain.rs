@@ -270,6 +270,18 @@ const EXPLANATIONS: &[Explanation] = &[
         "specs/01-receipt.md §7.3",
     ),
     entry(
+        "receipt.fraud",
+        "a step of the issuer's own signed trace is wrong: its program does not give this answer",
+        "do not rely on the answer; the proof needs nobody's word, so show it to others",
+        "specs/01-receipt.md §7",
+    ),
+    entry(
+        "receipt.fraud.invalid",
+        "somebody attached a fraud proof that shows nothing; the receipt loses nothing by it",
+        "have the answer replayed, or challenge it yourself: proofmark dispute join FILE --as challenger",
+        "specs/01-receipt.md §7",
+    ),
+    entry(
         "receipt.evidence.unknown-type",
         "evidence in the file is of a kind that this program does not check",
         UPDATE,

@@ -105,5 +105,5 @@ pub use sampler::{
 pub use structure::{MAX_INPUTS, MAX_LABEL_BYTES, MAX_NODES, MAX_POSITIONS, MAX_VOCABULARY};
 pub use weights::{
     ElementType, MAX_DIMENSION, MAX_DIMENSIONS, MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_NAME_BYTES,
-    MAX_TENSORS, TensorView, Weights, WeightsWriter,
+    MAX_TENSORS, TensorPlace, TensorView, Weights, WeightsHeader, WeightsWriter,
 };

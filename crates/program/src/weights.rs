@@ -69,21 +69,33 @@ pub(crate) struct Entry {
     pub(crate) end: usize,
 }
 
-/// A weights file in memory, its header read and checked. `B` holds the bytes: a slice, a vector, a mapped file.
+/// Where the tensors of a weights file are.
 #[derive(Debug, Clone)]
-pub struct Weights<B = Vec<u8>> {
-    bytes: B,
+pub struct WeightsHeader {
     /// In the order of the file.
     entries: Vec<Entry>,
     /// Indices of entries in ascending order of their names.
     by_name: Vec<u32>,
 }
 
-impl<B: AsRef<[u8]>> Weights<B> {
-    /// Reads the header of a whole file, and accepts the canonical form only. The elements are not looked at: any bytes are
-    /// integers. Never allocates more than a small multiple of the header's bytes.
-    pub fn open(bytes: B) -> Result<Self, ProgramError> {
-        let entries = header::parse(bytes.as_ref())?;
+/// Type, shape and place of one tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TensorPlace<'a> {
+    /// Type of the elements.
+    pub element: ElementType,
+    /// Dimensions, row-major; at least one.
+    pub shape: &'a [u32],
+    /// Offset of the first element in the file.
+    pub start: usize,
+    /// Offset behind the last.
+    pub end: usize,
+}
+
+impl WeightsHeader {
+    /// Reads the header of a file of `file_bytes` bytes of which `head` is the beginning, with the header whole, and accepts the
+    /// canonical form only. Never allocates more than a small multiple of the header's bytes.
+    pub fn read(head: &[u8], file_bytes: usize) -> Result<Self, ProgramError> {
+        let entries = header::parse(head, file_bytes)?;
         let mut by_name: Vec<u32> = (0..).take(entries.len()).collect();
         let name = |id: &u32| entry(&entries, *id).map(|entry| entry.name.as_str());
         by_name.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
@@ -97,27 +109,58 @@ impl<B: AsRef<[u8]>> Weights<B> {
                 at: 8,
             });
         }
-        Ok(Self {
-            bytes,
-            entries,
-            by_name,
+        Ok(Self { entries, by_name })
+    }
+
+    /// Where the tensor of this name is.
+    pub fn place(&self, name: &str) -> Option<TensorPlace<'_>> {
+        let entry = self.find(name)?;
+        Some(TensorPlace {
+            element: entry.element,
+            shape: &entry.shape,
+            start: entry.start,
+            end: entry.end,
         })
     }
 
-    /// The tensor of this name.
-    pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+    fn find(&self, name: &str) -> Option<&Entry> {
         let found = self.by_name.binary_search_by(|id| {
             entry(&self.entries, *id)
                 .map_or("", |entry| entry.name.as_str())
                 .cmp(name)
         });
-        let id = self.by_name.get(found.ok()?)?;
-        self.view(entry(&self.entries, *id)?)
+        entry(&self.entries, *self.by_name.get(found.ok()?)?)
+    }
+}
+
+/// A weights file in memory, its header read and checked. `B` holds the bytes: a slice, a vector, a mapped file.
+#[derive(Debug, Clone)]
+pub struct Weights<B = Vec<u8>> {
+    bytes: B,
+    header: WeightsHeader,
+}
+
+impl<B: AsRef<[u8]>> Weights<B> {
+    /// Reads the header of a whole file, as [`WeightsHeader::read`]. The elements are not looked at: any bytes are integers.
+    pub fn open(bytes: B) -> Result<Self, ProgramError> {
+        let header = WeightsHeader::read(bytes.as_ref(), bytes.as_ref().len())?;
+        Ok(Self { bytes, header })
+    }
+
+    /// The tensor of this name.
+    pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        self.view(self.header.find(name)?)
     }
 
     /// All tensors, in the order of the file.
     pub fn tensors(&self) -> impl Iterator<Item = TensorView<'_>> {
-        self.entries.iter().filter_map(|entry| self.view(entry))
+        let entries = self.header.entries.iter();
+        entries.filter_map(|entry| self.view(entry))
+    }
+
+    /// Where the tensors are.
+    pub fn header(&self) -> &WeightsHeader {
+        &self.header
     }
 
     /// The bytes of the file.
@@ -202,6 +245,16 @@ impl<'a> TensorView<'a> {
             .map(move |bytes| value(element, bytes))
     }
 
+    /// The elements from `start` up to, without, `end` in row-major order; `None` if they are not all there.
+    pub fn range(&self, start: usize, end: usize) -> Option<impl Iterator<Item = i32> + use<'a>> {
+        let (element, width) = (self.element, self.element.bytes());
+        let bytes = self
+            .bytes
+            .get(start.checked_mul(width)?..end.checked_mul(width)?)?;
+        let elements = bytes.chunks_exact(width);
+        Some(elements.map(move |bytes| value(element, bytes)))
+    }
+
     /// The element at a row-major index.
     pub fn at(&self, index: usize) -> Option<i32> {
         let width = self.element.bytes();
@@ -232,6 +285,13 @@ impl<'a> TensorView<'a> {
     /// All elements, if they are I32.
     pub fn to_i32(&self) -> Option<Vec<i32>> {
         (self.element == ElementType::I32).then(|| self.to_vec())
+    }
+}
+
+impl ElementType {
+    /// The element that these little-endian bytes are; 0 if they are not as many as it has.
+    pub fn value(self, bytes: &[u8]) -> i32 {
+        value(self, bytes)
     }
 }
 

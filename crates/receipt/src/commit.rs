@@ -165,6 +165,11 @@ impl fmt::Debug for ScopeKey {
     }
 }
 
+/// Commitment to `value` under `name` with a salt that somebody disclosed, and no more than that salt.
+pub fn commit_salted(salt: &[u8; 32], name: &str, value: &[u8]) -> Commitment {
+    commit_with_salt(salt, name, value.len() as u64, core::iter::once(value))
+}
+
 /// §5.4 with the salt given.
 pub(crate) fn commit_with_salt<'v>(
     salt: &[u8; 32],

@@ -27,6 +27,10 @@ pub enum Typ {
     Operator,
     /// A replay verdict (§7.2).
     Replay,
+    /// A trace statement (specs/08-referee.md §3).
+    Trace,
+    /// A move of a dispute (specs/08-referee.md §6).
+    Dispute,
 }
 
 impl Typ {
@@ -38,6 +42,8 @@ impl Typ {
             Self::Revocation => "application/proofmark-revocation+cose",
             Self::Operator => "application/proofmark-operator+cose",
             Self::Replay => "application/proofmark-replay+cose",
+            Self::Trace => "application/proofmark-trace+cose",
+            Self::Dispute => "application/proofmark-dispute+cose",
         }
     }
 }

@@ -63,6 +63,7 @@ mod key;
 mod leaf;
 mod registry;
 mod replay;
+mod signed;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -76,7 +77,7 @@ pub use claims::{
 };
 pub use commit::{
     FieldTree, ReceiptSecret, Salts, ScopeKey, StreamChain, TEXT_PIECE_BYTES, TOKENS_PER_LEAF,
-    commit_text, commit_tokens,
+    commit_salted, commit_text, commit_tokens,
 };
 pub use cose::Typ;
 pub use digest::{ClaimsDigest, Commitment, EvidenceDigest, KeyId, Root, StatementDigest};
@@ -92,6 +93,7 @@ pub use registry::{RegistryKind, RegistryLeaf};
 pub use replay::{
     REPLAY_EVIDENCE, ReplayEvidence, ReplayStep, ReplayVerdict, SignedReplay, TokenDifference,
 };
+pub use signed::SignedObject;
 pub use statement::{
     KeyStatement, OperatorStatement, Revocation, RevocationReason, STATEMENT_MAX_BYTES,
     SignedKeyStatement, SignedOperatorStatement, SignedRevocation,

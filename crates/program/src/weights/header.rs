@@ -38,9 +38,12 @@ pub(super) fn data_bytes(element: ElementType, shape: &[u32]) -> Option<u64> {
 }
 
 struct Scanner<'a> {
+    /// The beginning of the file, the header at least.
     file: &'a [u8],
     at: usize,
     end: usize,
+    /// Length of the file.
+    length: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -146,7 +149,7 @@ impl<'a> Scanner<'a> {
         }
         let place = |offset: u64| usize::try_from(offset).ok()?.checked_add(data);
         let (start, end) = place(first).zip(place(last)).ok_or(fault.clone())?;
-        if end > self.file.len() {
+        if end > self.length {
             return Err(fault);
         }
         Ok(Entry {
@@ -159,8 +162,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Reads the header of a file.
-pub(super) fn parse(file: &[u8]) -> Result<Vec<Entry>, ProgramError> {
+/// Reads the header of a file of `file_length` bytes that begins with `file`.
+pub(super) fn parse(file: &[u8], file_length: usize) -> Result<Vec<Entry>, ProgramError> {
     let fault = ProgramError::Malformed {
         expected: "the length of the header",
         at: 0,
@@ -187,6 +190,7 @@ pub(super) fn parse(file: &[u8]) -> Result<Vec<Entry>, ProgramError> {
         file,
         at: PREFIX,
         end: data,
+        length: file_length,
     };
     scanner.skip("{")?;
     let mut entries: Vec<Entry> = Vec::new();
@@ -221,11 +225,11 @@ pub(super) fn parse(file: &[u8]) -> Result<Vec<Entry>, ProgramError> {
     if usize::try_from(start)
         .ok()
         .and_then(|start| data.checked_add(start))
-        != Some(file.len())
+        != Some(file_length)
     {
         return Err(ProgramError::Malformed {
             expected: "the end of the data",
-            at: file.len(),
+            at: file_length,
         });
     }
     Ok(entries)

@@ -3,8 +3,8 @@
 use coset::{CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, iana};
 use ed25519_dalek::{Signer as _, Verifier as _};
 use proofmark_receipt::{
-    PublicKey, ReceiptError, SignedKeyStatement, SignedOperatorStatement, SignedReceipt,
-    SignedReplay, SignedRevocation, SigningKey, Suite, Typ,
+    PublicKey, ReceiptError, SignedKeyStatement, SignedObject, SignedOperatorStatement,
+    SignedReceipt, SignedReplay, SignedRevocation, SigningKey, Suite, Typ,
 };
 
 use crate::fixture::{self, NODE_SEED, OPERATOR_SEED, node_key, operator_key, stranger_key};
@@ -40,7 +40,22 @@ fn opens_replay(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
         .map(|_| ())
 }
 
+fn opens_trace(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
+    let object = SignedObject::decode(Typ::Trace, bytes, 1024)?;
+    object.verify(&key.public()).map(|_| ())
+}
+
+fn opens_move(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
+    let object = SignedObject::decode(Typ::Dispute, bytes, 1024)?;
+    object.verify(&key.public()).map(|_| ())
+}
+
 type Open = fn(&[u8], &SigningKey) -> Result<(), ReceiptError>;
+
+fn signed_object(typ: Typ) -> Vec<u8> {
+    let signed = SignedObject::sign(typ, vec![0xa0], &node_key());
+    signed.as_bytes().to_vec()
+}
 
 /// Every kind of signed object: its type, its bytes, its key, and how it is opened.
 fn objects() -> Vec<(Typ, Vec<u8>, SigningKey, Open)> {
@@ -78,6 +93,18 @@ fn objects() -> Vec<(Typ, Vec<u8>, SigningKey, Open)> {
             crate::replay::signed_replay().as_bytes().to_vec(),
             node_key(),
             opens_replay,
+        ),
+        (
+            Typ::Trace,
+            signed_object(Typ::Trace),
+            node_key(),
+            opens_trace,
+        ),
+        (
+            Typ::Dispute,
+            signed_object(Typ::Dispute),
+            node_key(),
+            opens_move,
         ),
     ]
 }
@@ -136,6 +163,8 @@ fn no_payload_passes_under_another_type() {
         forge::REVOCATION_TYP,
         forge::OPERATOR_TYP,
         crate::replay::REPLAY_TYP,
+        "application/proofmark-trace+cose",
+        "application/proofmark-dispute+cose",
     ];
     for ((typ, bytes, key, open), own) in objects().into_iter().zip(typs) {
         assert_eq!(typ.media_type(), own);
@@ -161,7 +190,7 @@ fn another_key_opens_nothing() {
     for (typ, bytes, _, open) in objects() {
         let error = open(&bytes, &stranger_key()).unwrap_err();
         let expected = match typ {
-            Typ::Receipt => "receipt.signature.kid-mismatch",
+            Typ::Receipt | Typ::Trace | Typ::Dispute => "receipt.signature.kid-mismatch",
             Typ::KeyStatement | Typ::Operator => "receipt.statement.signature-invalid",
             Typ::Revocation => "receipt.revocation.malformed",
             Typ::Replay => "receipt.replay.signature-invalid",

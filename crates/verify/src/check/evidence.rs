@@ -2,7 +2,7 @@
 
 use proofmark_receipt::{Bundle, Evidence, EvidenceState, KeyStatement, SignedReceipt};
 
-use super::{Cause, IssuerChecked, check_replay, is_replay, not_claimed};
+use super::{Cause, IssuerChecked, check_fraud, check_replay, is_fraud, is_replay, not_claimed};
 use crate::Roots;
 use crate::report::{Row, RowName};
 
@@ -33,6 +33,7 @@ pub(crate) fn check_evidence(
                 found.replayers.extend(replayer);
                 row
             }
+            (Ok(()), Some(data)) if is_fraud(evidence) => check_fraud(data, receipt, issuer),
             (Ok(()), _) => unchecked(evidence),
         };
         found.rows.push(row);

@@ -2,6 +2,7 @@
 
 mod content;
 mod evidence;
+mod fraud;
 mod issuer;
 mod log;
 mod replay;
@@ -9,6 +10,7 @@ mod revocation;
 
 pub(crate) use content::{check_answer, check_question};
 pub(crate) use evidence::{check_countersignatures, check_evidence};
+pub(crate) use fraud::{check_fraud, is_fraud};
 pub(crate) use issuer::{IssuerChecked, IssuerRooted, check_issuer};
 pub(crate) use log::{
     Logged, WitnessedAt, check_log, check_registry_proof, open_witnessed_checkpoint,

@@ -6,6 +6,7 @@
 )]
 
 mod flips;
+mod fraud;
 mod never_panics;
 mod replay;
 mod roots;
