@@ -12,7 +12,9 @@ fuzz_target!(|data: &[u8]| {
     let Ok(model) = Model::parse(data) else {
         return;
     };
-    let elements = model.inputs().map(|(_, shape, _)| shape.iter().product::<usize>());
+    let elements = model
+        .inputs()
+        .map(|(_, shape, _)| shape.iter().product::<usize>());
     if elements.sum::<usize>() > ELEMENTS {
         return;
     }

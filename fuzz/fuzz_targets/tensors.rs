@@ -23,12 +23,23 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(read_npy(&write_npy(&tensor), MOST), Ok(tensor));
     }
     if let Ok(tensors) = read_npz(data, MOST) {
-        let elements: usize = tensors.iter().map(|(_, tensor)| tensor.numbers().len()).sum();
+        let elements: usize = tensors
+            .iter()
+            .map(|(_, tensor)| tensor.numbers().len())
+            .sum();
         assert!(elements <= MOST);
     }
     if let Ok(file) = read_safetensors(data, MOST) {
-        let tensors: Vec<(&str, &Tensor)> = file.tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
-        let texts: Vec<(&str, &str)> = file.metadata.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        let tensors: Vec<(&str, &Tensor)> = file
+            .tensors
+            .iter()
+            .map(|(name, t)| (name.as_str(), t))
+            .collect();
+        let texts: Vec<(&str, &str)> = file
+            .metadata
+            .iter()
+            .map(|(n, t)| (n.as_str(), t.as_str()))
+            .collect();
         let again = read_safetensors(&write_safetensors(&tensors, &texts), MOST);
         if tensors.iter().all(|(_, tensor)| is_finite(tensor)) {
             assert_eq!(again, Ok(file));
@@ -44,15 +55,29 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(output.encode_output(), data);
     }
     if let Ok(outputs) = read_answer(data) {
-        let head = AnswerHead { model: "m", fingerprint: "fp", receipt: "id", url: "/" };
+        let head = AnswerHead {
+            model: "m",
+            fingerprint: "fp",
+            receipt: "id",
+            url: "/",
+        };
         // Whatever an answer determines, an answer that is written of it determines again.
-        let finite = outputs.iter().all(|o| o.scale_bits.is_none_or(|bits| f64::from_bits(bits).is_finite()));
+        let finite = outputs.iter().all(|o| {
+            o.scale_bits
+                .is_none_or(|bits| f64::from_bits(bits).is_finite())
+        });
         if finite && outputs.iter().all(|o| o.shown().all(f64::is_finite)) {
-            let written = [json_outputs(head, &outputs).into_bytes(), safetensors_outputs(head, &outputs)];
+            let written = [
+                json_outputs(head, &outputs).into_bytes(),
+                safetensors_outputs(head, &outputs),
+            ];
             for answer in written {
                 let again = read_answer(&answer);
                 // A scale of zero or of so few bits that multiples coincide determines nothing: no program has one.
-                if outputs.iter().all(|o| o.scale_bits.is_none_or(|bits| f64::from_bits(bits).is_normal())) {
+                if outputs.iter().all(|o| {
+                    o.scale_bits
+                        .is_none_or(|bits| f64::from_bits(bits).is_normal())
+                }) {
                     assert_eq!(again.as_ref(), Ok(&outputs));
                 }
             }

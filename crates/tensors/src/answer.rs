@@ -12,10 +12,11 @@ use proofmark_openai::{JsonText, Members, RawJson};
 
 use crate::json::{push_list, push_real, read_json, read_shape};
 use crate::request::is_safetensors;
-use crate::safetensors::write_pieces;
+use crate::safetensors::{METADATA, write_pieces};
 use crate::tensor::Allowance;
 use crate::{
-    EncodedTensor, MAX_ELEMENTS, MAX_TENSORS, Numbers, Tensor, TensorError, read_safetensors,
+    EncodedTensor, MAX_ELEMENTS, MAX_NAME_BYTES, MAX_TENSORS, Numbers, Tensor, TensorError,
+    read_safetensors,
 };
 
 /// Prefix of the fields of choice 0 (specs/01-receipt.md §4.8).
@@ -192,6 +193,9 @@ pub fn read_answer(body: &[u8]) -> Result<Vec<EncodedTensor>, TensorError> {
 }
 
 fn encoded(name: &str, tensor: Tensor, scale: Option<f64>) -> Result<EncodedTensor, TensorError> {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name == METADATA {
+        return Err(malformed("an output with a name that no program has"));
+    }
     let (shape, numbers) = tensor.into_parts();
     let elements: Option<Vec<i32>> = match (numbers, scale) {
         (Numbers::Integer(numbers), None) => {

@@ -93,7 +93,7 @@ impl EncodedTensor {
     /// [`ReceiptError`]: not canonical, or not of this shape.
     pub fn decode_inputs(bytes: &[u8]) -> Result<Vec<Self>, ReceiptError> {
         let mut d = Decoder::new(bytes);
-        let too_many = d.malformed("at most 1,024 tensors");
+        let too_many = d.malformed("at most 1,000 tensors");
         let count = d.array()?;
         if count > MAX_TENSORS as u64 {
             return Err(too_many);

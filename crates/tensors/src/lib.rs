@@ -65,5 +65,8 @@ pub use json::write_json;
 pub use npy::{read_npy, write_npy};
 pub use npz::read_npz;
 pub use request::{InferRequest, is_safetensors};
+pub use safetensors::METADATA;
 pub use safetensors::{Safetensors, read_safetensors, write_safetensors};
-pub use tensor::{MAX_DIMENSIONS, MAX_ELEMENTS, MAX_TENSORS, NamedTensors, Numbers, Tensor};
+pub use tensor::{
+    MAX_DIMENSIONS, MAX_ELEMENTS, MAX_NAME_BYTES, MAX_TENSORS, NamedTensors, Numbers, Tensor,
+};

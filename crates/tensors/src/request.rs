@@ -113,14 +113,14 @@ fn shown(name: &str) -> &str {
 fn too_many() -> OpenAiError {
     OpenAiError::InvalidValue {
         param: "inputs".to_owned(),
-        expected: "expected at most 1,024 tensors",
+        expected: "expected at most 1,000 tensors",
     }
 }
 
 fn invalid(param: String, error: TensorError) -> OpenAiError {
     let expected = match error {
         TensorError::TooLarge { .. } => {
-            "expected at most 1,024 tensors with at most 4,194,304 elements together"
+            "expected at most 1,000 tensors with at most 4,194,304 elements together"
         }
         malformed @ TensorError::Malformed { .. } => malformed.what(),
     };

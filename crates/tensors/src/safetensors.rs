@@ -11,8 +11,8 @@ use crate::{MAX_TENSORS, NamedTensors, Numbers, Tensor, TensorError};
 
 /// Longest header.
 const MAX_HEADER_BYTES: usize = 1 << 20;
-/// Member of the header that is no tensor.
-const METADATA: &str = "__metadata__";
+/// Member of the header that is no tensor: no tensor has this name.
+pub const METADATA: &str = "__metadata__";
 
 fn malformed(what: &'static str) -> TensorError {
     TensorError::Malformed {

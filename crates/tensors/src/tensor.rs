@@ -10,7 +10,9 @@ pub const MAX_DIMENSIONS: usize = 7;
 /// Most elements of all tensors of a request, and of an answer.
 pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most tensors of a request, an answer or a file.
-pub const MAX_TENSORS: usize = 1_024;
+pub const MAX_TENSORS: usize = 1_000;
+/// Longest name of a tensor in an answer, in bytes: programs have no longer ones (specs/04-program.md §4.2).
+pub const MAX_NAME_BYTES: usize = 256;
 
 /// Tensors with their names, which differ.
 pub type NamedTensors = Vec<(String, Tensor)>;

@@ -319,6 +319,10 @@ fn an_answer_with_another_number_or_scale_is_another_one_or_none() {
     assert!(read_answer(between.as_bytes()).is_err());
     let beyond = json.replace("[-7]", "[2147483648]");
     assert!(read_answer(beyond.as_bytes()).is_err());
+    for name in ["", "__metadata__", &"n".repeat(257)] {
+        let named = json.replace("a/b~c", name);
+        assert!(read_answer(named.as_bytes()).is_err(), "{name}");
+    }
     let real = json.replace("[-7]", "[-7.5]");
     assert!(read_answer(real.as_bytes()).is_err());
 }

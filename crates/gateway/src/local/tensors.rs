@@ -9,7 +9,7 @@ use proofmark_engine::{EncodedInputs, Model, ModelError, RequestError, TensorRun
 use proofmark_openai::JsonText;
 use proofmark_program::{InputKind, Interface, NodeType, OutputKind};
 use proofmark_tensors::{
-    AnswerHead, EncodedTensor, InferRequest, json_outputs, safetensors_outputs,
+    AnswerHead, EncodedTensor, InferRequest, METADATA, json_outputs, safetensors_outputs,
 };
 use tokio::sync::Mutex;
 
@@ -57,8 +57,17 @@ impl TensorEngine {
     /// Compiles the model's program.
     ///
     /// # Errors
-    /// [`ModelError::Unsupported`] for a decoder.
+    /// [`ModelError::Unsupported`] for a decoder, and for names that cannot be written.
     pub fn new(model: Arc<Model>, threads: usize, max_waiting: usize) -> Result<Self, ModelError> {
+        if let Interface::Tensor { inputs, outputs } = model.interface()
+            && (inputs.iter().any(|input| input.name == METADATA)
+                || outputs.iter().any(|output| output.name == METADATA))
+        {
+            return Err(ModelError::Unsupported {
+                node: METADATA.to_owned(),
+                reason: "safetensors files have no tensor of this name".to_owned(),
+            });
+        }
         Ok(Self {
             runner: Arc::new(Mutex::new(model.tensor_runner(threads)?)),
             waiting: AtomicUsize::new(0),
