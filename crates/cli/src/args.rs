@@ -52,6 +52,9 @@ pub(crate) enum Command {
     Verify(commands::verify::Verify),
     /// Execute answers again, and say whether the same came out.
     Replay(commands::replay::ReplayCommand),
+    /// Settle whether a program gave an answer, by recomputing one tile.
+    #[command(subcommand)]
+    Dispute(commands::dispute::Dispute),
     /// Find, show, fetch and disclose receipts.
     #[command(subcommand)]
     Receipt(commands::receipt::Receipt),
@@ -93,6 +96,7 @@ impl Command {
             Self::Run(command) => command.run(ui),
             Self::Verify(command) => command.run(ui),
             Self::Replay(command) => command.run(ui),
+            Self::Dispute(command) => command.run(ui),
             Self::Receipt(command) => command.run(ui),
             Self::Trust(command) => command.run(ui),
             Self::Model(command) => command.run(ui),
@@ -114,6 +118,7 @@ impl Command {
             Self::Run(command) => command.json,
             Self::Verify(command) => command.json,
             Self::Replay(command) => command.json,
+            Self::Dispute(command) => command.wants_json(),
             Self::Receipt(command) => command.wants_json(),
             Self::Trust(command) => command.wants_json(),
             Self::Model(command) => command.wants_json(),

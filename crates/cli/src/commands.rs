@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod dispute;
 pub(crate) mod doctor;
 pub(crate) mod key;
 pub(crate) mod log;

@@ -16,6 +16,7 @@ mod bundled;
 mod commands;
 mod config;
 mod data;
+mod dispute;
 mod error;
 mod executor;
 mod explain;

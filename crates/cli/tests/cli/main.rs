@@ -8,6 +8,7 @@
 
 mod config;
 mod crash;
+mod dispute;
 mod end_to_end;
 mod help;
 mod infer;
