@@ -55,6 +55,12 @@ pub(crate) enum Command {
     /// Settle whether a program gave an answer, by recomputing one tile.
     #[command(subcommand)]
     Dispute(commands::dispute::Dispute),
+    /// What has to hold before you rely on an answer.
+    #[command(subcommand)]
+    Policy(commands::policy::PolicyCommand),
+    /// Execute some answers again, and bound how many of the others can be bad.
+    #[command(subcommand)]
+    Audit(commands::audit::Audit),
     /// Find, show, fetch and disclose receipts.
     #[command(subcommand)]
     Receipt(commands::receipt::Receipt),
@@ -97,6 +103,8 @@ impl Command {
             Self::Verify(command) => command.run(ui),
             Self::Replay(command) => command.run(ui),
             Self::Dispute(command) => command.run(ui),
+            Self::Policy(command) => command.run(ui),
+            Self::Audit(command) => command.run(ui),
             Self::Receipt(command) => command.run(ui),
             Self::Trust(command) => command.run(ui),
             Self::Model(command) => command.run(ui),
@@ -119,6 +127,8 @@ impl Command {
             Self::Verify(command) => command.json,
             Self::Replay(command) => command.json,
             Self::Dispute(command) => command.wants_json(),
+            Self::Policy(command) => command.wants_json(),
+            Self::Audit(command) => command.wants_json(),
             Self::Receipt(command) => command.wants_json(),
             Self::Trust(command) => command.wants_json(),
             Self::Model(command) => command.wants_json(),

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -10,6 +11,7 @@ pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod model;
+pub(crate) mod policy;
 pub(crate) mod proxy;
 pub(crate) mod receipt;
 pub(crate) mod replay;

@@ -282,6 +282,42 @@ const EXPLANATIONS: &[Explanation] = &[
         "specs/01-receipt.md §7",
     ),
     entry(
+        "receipt.audit.malformed",
+        "an audit statement in the file is damaged",
+        DAMAGED,
+        "specs/01-receipt.md §7.4",
+    ),
+    entry(
+        "receipt.audit.unknown-auditor",
+        "whoever audited the log is not among your replayers",
+        "proofmark trust add SOURCE --as-replayer, once you compared the fingerprint",
+        "specs/01-receipt.md §7.4",
+    ),
+    entry(
+        "receipt.audit.same-operator",
+        "the issuer audited itself, which shows nothing more than its signature",
+        "ask for an audit by somebody else, or make one yourself: proofmark audit run",
+        "specs/01-receipt.md §7.4",
+    ),
+    entry(
+        "receipt.audit.signature-invalid",
+        "an audit statement names an auditor whom you believe, and is not signed by it",
+        FORGED,
+        "specs/01-receipt.md §7.4",
+    ),
+    entry(
+        "receipt.audit.position-unknown",
+        "nothing shows whether the receipt is in the population that was audited",
+        NEWER_BUNDLE,
+        "specs/01-receipt.md §7.4",
+    ),
+    entry(
+        "receipt.audit.other-population",
+        "the audit in the file is of answers that this one is not among",
+        FORGED,
+        "specs/01-receipt.md §7.4",
+    ),
+    entry(
         "receipt.evidence.unknown-type",
         "evidence in the file is of a kind that this program does not check",
         UPDATE,

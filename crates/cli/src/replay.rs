@@ -1,6 +1,7 @@
 //! One receipt, executed again, step by step. Programs are exact, so each step is an equality.
 
 mod embeddings;
+mod source;
 mod tensors;
 mod text;
 
@@ -16,6 +17,7 @@ use proofmark_receipt::{
 
 use crate::error::CommandError;
 use crate::models::not_opened;
+pub(crate) use source::ModelSource;
 
 /// What a replay needs of a bundle: the receipt, and everything that was executed, opened.
 pub(crate) struct Opened {

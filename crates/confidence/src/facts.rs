@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proofmark_verify::{Report, Required, Verdict};
+use proofmark_verify::{AuditedPopulation, Report, Required, Verdict};
 
-use crate::audit::Population;
-use crate::{Money, Threats};
+use crate::audit::{Ledger, Population};
+use crate::{Money, Rate, Threats};
 
 /// How the answer came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,13 @@ impl Facts {
         }
         facts.nonce = established.nonce;
         facts.replayers = established.replayers.iter().cloned().collect();
+        if facts.has(Required::Audited) {
+            facts.audits = established
+                .audits
+                .iter()
+                .filter_map(population_of)
+                .collect();
+        }
         facts.witnessed_at = established.witnessed_at;
         facts.origin = match &established.executed {
             Some(executed) => Origin::Executed {
@@ -132,4 +139,27 @@ impl Facts {
         }
         threats
     }
+}
+
+/// The population of an audit statement; its rates were bounded when it was decoded.
+fn population_of(audited: &AuditedPopulation) -> Option<Population> {
+    let statement = &audited.statement;
+    Some(Population {
+        auditor: audited.auditor.clone(),
+        log: statement.log.clone(),
+        from: statement.from,
+        to: statement.to,
+        audited_at: statement.audited_at,
+        coin: Rate::from_units(statement.coin)?,
+        ledger: Ledger {
+            auditable: statement.auditable,
+            without_permission: statement.without_permission,
+            relayed: statement.relayed,
+            selected: statement.selected,
+            audited: statement.audited,
+            findings: statement.findings,
+        },
+        power: Rate::from_units(statement.power)?,
+        power_alpha: Rate::from_units(statement.power_alpha)?,
+    })
 }

@@ -31,6 +31,8 @@ pub enum Typ {
     Trace,
     /// A move of a dispute (specs/08-referee.md §6).
     Dispute,
+    /// An audit statement (specs/06-confidence.md §9).
+    Audit,
 }
 
 impl Typ {
@@ -44,6 +46,7 @@ impl Typ {
             Self::Replay => "application/proofmark-replay+cose",
             Self::Trace => "application/proofmark-trace+cose",
             Self::Dispute => "application/proofmark-dispute+cose",
+            Self::Audit => "application/proofmark-audit+cose",
         }
     }
 }

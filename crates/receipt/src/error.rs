@@ -127,6 +127,17 @@ pub enum ReceiptError {
     /// A replay verdict that was not signed by the node key that it names.
     #[error("the replay verdict is not signed by the node key")]
     ReplaySignatureInvalid,
+    /// Audit statement not of its shape.
+    #[error("not an audit statement: expected {expected} at byte {at}")]
+    AuditMalformed {
+        /// What was expected.
+        expected: &'static str,
+        /// Offset in bytes.
+        at: usize,
+    },
+    /// Audit statement not signed by the key that it names.
+    #[error("the audit statement is not signed by the auditor")]
+    AuditSignatureInvalid,
     /// Evidence whose data was exchanged.
     #[error("the evidence data has the digest {got}, expected {expected}")]
     EvidenceDigestMismatch {
@@ -162,6 +173,8 @@ impl ReceiptError {
             Self::EvidenceOtherReceipt => "receipt.evidence.other-receipt",
             Self::ReplayMalformed { .. } => "receipt.replay.malformed",
             Self::ReplaySignatureInvalid => "receipt.replay.signature-invalid",
+            Self::AuditMalformed { .. } => "receipt.audit.malformed",
+            Self::AuditSignatureInvalid => "receipt.audit.signature-invalid",
             Self::EvidenceDigestMismatch { .. } => "receipt.evidence.digest-mismatch",
         }
     }
@@ -194,6 +207,19 @@ impl ReceiptError {
                 at: got,
             },
             Self::SignatureInvalid | Self::KidMismatch => Self::ReplaySignatureInvalid,
+            other => other,
+        }
+    }
+
+    /// The same fault, found inside an audit statement.
+    pub(crate) fn in_audit(self) -> Self {
+        match self {
+            Self::Malformed { expected, at } => Self::AuditMalformed { expected, at },
+            Self::TooLarge { what, got, .. } => Self::AuditMalformed {
+                expected: what,
+                at: got,
+            },
+            Self::SignatureInvalid | Self::KidMismatch => Self::AuditSignatureInvalid,
             other => other,
         }
     }

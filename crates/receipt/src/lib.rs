@@ -48,6 +48,7 @@ extern crate std;
 
 pub mod cbor;
 
+mod audit;
 mod bundle;
 mod claims;
 mod commit;
@@ -68,6 +69,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AUDIT_EVIDENCE, AuditEvidence, AuditStatement, SignedAudit};
 pub use bundle::{BUNDLE_MAX_BYTES, Bundle, Snapshot};
 pub use claims::{
     Adjustment, AdjustmentKind, Attachment, AttachmentForm, Attempt, Audit, Body, Choice, Claims,

@@ -1,6 +1,6 @@
 //! What the checks established beyond grades and rows, as values that a policy decides by.
 
-use proofmark_receipt::{Claims, Execution, SeedChooser};
+use proofmark_receipt::{AuditStatement, Claims, Execution, SeedChooser};
 
 use crate::{Presented, Required};
 
@@ -16,6 +16,10 @@ pub struct Established {
     pub replayers: Vec<String>,
     /// Whether a nonce was presented, and the receipt carries it.
     pub nonce: bool,
+    /// Populations that the receipt is in, as rooted auditors other than the issuer state them.
+    pub audits: Vec<AuditedPopulation>,
+    /// Where the receipt stands in its log.
+    pub log_index: Option<u64>,
     /// Unix seconds at which a quorum of witnesses had seen the receipt.
     pub witnessed_at: Option<u64>,
     /// Grades that are missing because something could not be checked, with the code of the cause.
@@ -31,6 +35,15 @@ pub struct ExecutedClaim {
     pub closure: [u8; 32],
     /// Whether the caller chose the seed.
     pub caller_seed: bool,
+}
+
+/// A population that the receipt is in, and what an auditor states about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditedPopulation {
+    /// Name of the rooted auditor.
+    pub auditor: String,
+    /// What it states.
+    pub statement: AuditStatement,
 }
 
 impl Established {

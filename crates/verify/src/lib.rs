@@ -46,7 +46,7 @@ mod time;
 mod verify;
 
 pub use answer::{AnswerMismatch, ChoiceValues, choices_of_answer};
-pub use established::{Established, ExecutedClaim};
+pub use established::{AuditedPopulation, Established, ExecutedClaim};
 pub use report::{Accepted, Grade, Report, Row, RowName, State, Verdict};
 pub use requirement::{Required, Requirement, RequirementError};
 pub use roots::{

@@ -31,6 +31,8 @@ pub enum RowName {
     Time,
     /// Re-execution by others.
     Reexecuted,
+    /// An audited population that the receipt is in.
+    Audited,
     /// Hardware evidence.
     Hardware,
     /// Proof of inference.
@@ -53,6 +55,7 @@ impl RowName {
             Self::Log => "Public log",
             Self::Time => "Time",
             Self::Reexecuted => "Re-executed",
+            Self::Audited => "Audited",
             Self::Hardware => "Hardware",
             Self::Proof => "Proof",
             Self::Evidence => "Evidence",

@@ -26,13 +26,15 @@ pub enum Required {
     Witnessed,
     /// The key was not revoked, as of a witnessed snapshot.
     Unrevoked,
+    /// In a population that a rooted auditor audited.
+    Audited,
     /// The answer is opened by the bundle, or is the one given.
     Answer,
     /// The question is opened by the bundle, or is the one given.
     Question,
 }
 
-const NAMES: [(Required, &str); 10] = [
+const NAMES: [(Required, &str); 11] = [
     (Required::Relayed, "relayed"),
     (Required::Signed, "signed"),
     (Required::Attested, "attested"),
@@ -41,6 +43,7 @@ const NAMES: [(Required, &str); 10] = [
     (Required::Logged, "logged"),
     (Required::Witnessed, "witnessed"),
     (Required::Unrevoked, "unrevoked"),
+    (Required::Audited, "audited"),
     (Required::Answer, "answer"),
     (Required::Question, "question"),
 ];
@@ -73,7 +76,7 @@ pub struct Requirement(BTreeSet<Required>);
 /// A name that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name:?} can't be required; known: relayed, signed, attested, replayed, proven, logged, witnessed, unrevoked, answer, question"
+    "{name:?} can't be required; known: relayed, signed, attested, replayed, proven, logged, witnessed, unrevoked, audited, answer, question"
 )]
 pub struct RequirementError {
     /// The name.

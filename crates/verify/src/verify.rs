@@ -108,10 +108,20 @@ impl<'e> Examination<'e> {
             Ok(issuer) => found.examine_issuer(bundle, presented, roots, now, issuer),
             Err(cause) => found.rows.push(cause.into_row(RowName::Issuer)),
         }
-        let evidence = check_evidence(bundle, receipt, found.issuer.as_ref(), roots, now);
+        let evidence = check_evidence(
+            bundle,
+            receipt,
+            found.issuer.as_ref(),
+            found.established.log_index,
+            roots,
+            now,
+        );
         found.established.replayers = evidence.replayers;
         let replayed = !found.established.replayers.is_empty();
         found.grade(Required::Replayed, replayed && found.is_rooted());
+        let audited = !evidence.audits.is_empty();
+        found.established.audits = evidence.audits;
+        found.grade(Required::Audited, audited && found.is_rooted());
         if evidence
             .rows
             .iter()
@@ -202,6 +212,7 @@ impl<'e> Examination<'e> {
                 };
                 let (revocation_row, unrevoked) = check_revocation(&subject, &snapshots, roots);
                 self.witnessed = witnessed.is_some();
+                self.established.log_index = logged.as_ref().map(|logged| logged.index);
                 self.established.operator = Some(operator.to_owned());
                 self.established.witnessed_at = witnessed.map(|witnessed| witnessed.unix_s);
                 let time_row = Logged::time_row(logged.as_ref(), self.claims.issued_at);
@@ -240,7 +251,7 @@ impl<'e> Examination<'e> {
             issued_at: Some(self.claims.issued_at),
             node: statement.map(|statement| statement.node.clone()),
             still_trust: still_trust(self.claims, statement, &self.grades),
-            does_not_show: does_not_show(self.claims),
+            does_not_show: does_not_show(self.claims, &self.grades),
             rows: self.rows,
             grades: self.grades,
             verdict,
@@ -340,6 +351,7 @@ impl<'e> Examination<'e> {
             Required::Witnessed => (RowName::Log, &["log.absent", "log.unwitnessed"]),
             Required::Unrevoked => (RowName::Revocation, &[]),
             Required::Replayed => (RowName::Reexecuted, &["receipt.replay.same-operator"]),
+            Required::Audited => (RowName::Audited, &["receipt.audit.same-operator"]),
             Required::Attested | Required::Proven => (RowName::Evidence, &[]),
             Required::Relayed | Required::Signed | Required::Answer | Required::Question => {
                 return None;
@@ -419,11 +431,15 @@ fn still_trust(claims: &Claims, statement: Option<&KeyStatement>, grades: &[Grad
     trust
 }
 
-fn does_not_show(claims: &Claims) -> Vec<String> {
+fn does_not_show(claims: &Claims, grades: &[Grade]) -> Vec<String> {
     let mut not_shown = vec![
         "that the answer is true".into(),
         "what the model was trained on".into(),
     ];
+    if grades.contains(&Required::Audited) && !grades.contains(&Required::Replayed) {
+        not_shown
+            .push("anything about this one answer by the audit: it bounds the population".into());
+    }
     match &claims.execution {
         Execution::Relayed { .. } => {
             not_shown.insert(0, "which model ran at the provider".into());

@@ -1,6 +1,6 @@
 //! `proofmark demo`: real servers, real receipts, real forgeries, in a directory that is thrown away.
 
-mod cheat;
+pub(crate) mod cheat;
 mod node;
 mod swap;
 

@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use clap::Args;
 use proofmark_engine::Model;
-use proofmark_gateway::{Config, EngineConfig};
-use proofmark_hub::HubError;
+use proofmark_gateway::Config;
 use proofmark_keys::Serving;
 use proofmark_openai::Operation;
 use proofmark_receipt::{
@@ -18,11 +17,12 @@ use serde_json::{Value, json};
 
 use crate::ambient::now_s;
 use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::files;
+use crate::hex::hex;
 use crate::host::{Host, log_error, publish};
 use crate::node::NodeArgs;
-use crate::replay::{Machine, Opened};
+use crate::replay::{Machine, ModelSource, Opened};
 use crate::ui::{BAD, FAINT, GOOD, STRONG, UNKNOWN, Ui};
-use crate::{bundled, files, models};
 
 /// Most bundles of one run.
 const MAX_BUNDLES: usize = 1_000_000;
@@ -136,7 +136,12 @@ impl ReplayCommand {
         let is_open =
             |(model, _): &(Arc<Model>, Machine)| model.closure().as_bytes() == opened.closure();
         if !opened_model.as_ref().is_some_and(is_open) {
-            *opened_model = Some(self.open_model(opened.closure())?);
+            let models = ModelSource {
+                model: self.model.clone(),
+                data: self.data.clone(),
+                threads: self.threads,
+            };
+            *opened_model = Some(models.open(opened.closure())?);
         }
         let Some((model, machine)) = opened_model else {
             return Err(CommandError::internal("no model"));
@@ -212,44 +217,6 @@ impl ReplayCommand {
         }
     }
 
-    /// The model of this closure.
-    fn open_model(&self, closure: &[u8; 32]) -> Result<(Arc<Model>, Machine), CommandError> {
-        let options = models::model_options(&EngineConfig::default());
-        let model = match &self.model {
-            Some(directory) => models::open_directory(directory, &options)?,
-            None => match self.stored(closure)? {
-                Some(directory) => models::open_directory(&directory, &options)?,
-                None => bundled::open(&options)?,
-            },
-        };
-        if model.closure().as_bytes() != closure {
-            return Err(CommandError::could_not_check(format!(
-                "the receipt is about another model: closure {}…",
-                hex(closure).get(..16).unwrap_or_default()
-            ))
-            .code("replay.model-missing")
-            .because(format!("{} has closure {}", model.name(), model.closure()))
-            .hint("give the directory of that model: --model DIR"));
-        }
-        let threads = self
-            .threads
-            .unwrap_or_else(|| models::threads(&EngineConfig::default()));
-        let model = Arc::new(model);
-        let machine = Machine::open(&model, threads)?;
-        Ok((model, machine))
-    }
-
-    fn stored(&self, closure: &[u8; 32]) -> Result<Option<PathBuf>, CommandError> {
-        let Some(data) = &self.data else {
-            return Ok(None);
-        };
-        match models::store(data).find(&hex(closure)) {
-            Ok(model) => Ok(Some(model.path)),
-            Err(HubError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(CommandError::usage("the models cannot be read").because(error)),
-        }
-    }
-
     /// Signs the verdict, and writes the bundle with it.
     fn attach(
         &self,
@@ -315,10 +282,6 @@ pub(crate) fn signer(data: &Path) -> Result<Serving, CommandError> {
         host.close().await?;
         Ok(serving)
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn describe(source: &Source, verdict: &ReplayVerdict, signed: bool) -> Value {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use clap::Args;
+use proofmark_confidence::Facts;
 use proofmark_receipt::{BUNDLE_MAX_BYTES, ReceiptSecret, Snapshot};
 use proofmark_verify::{
     Presented, Report, Requirement, Row, State, Verdict, format_utc, printable, verify,
@@ -13,6 +14,7 @@ use proofmark_verify::{
 use crate::ambient::now_s;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::explain::explain;
+use crate::policy::{self, Decided, Weights, decide};
 use crate::ui::{BAD, FAINT, GOOD, STRONG, UNKNOWN, Ui};
 use crate::{files, roots};
 
@@ -27,7 +29,7 @@ pub(crate) struct Verify {
     /// The bundle or bare receipt, `-` for the standard input.
     bundle: PathBuf,
     /// What the receipt has to reach, such as `logged,answer`. Names: relayed, signed, attested, replayed, proven, logged,
-    /// witnessed, unrevoked, answer, question.
+    /// witnessed, unrevoked, audited, answer, question.
     #[arg(
         long,
         value_name = "SET",
@@ -35,6 +37,11 @@ pub(crate) struct Verify {
         hide_default_value = true
     )]
     require: Requirement,
+    /// A policy that has to be satisfied as well (specs/07-policy.md).
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    #[command(flatten)]
+    weights: Weights,
     /// Believe those in this file instead of your own trust roots.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     roots: Option<PathBuf>,
@@ -102,19 +109,36 @@ impl Verify {
             nonce: self.nonce.as_ref().map(|nonce| nonce.0.as_slice()),
             snapshot: self.read_snapshot()?,
         };
-        let report = verify(
-            &bundle,
-            &presented,
-            &self.require,
-            &roots.roots,
-            self.at.unwrap_or_else(now_s),
-        );
+        let now = self.at.unwrap_or_else(now_s);
+        let examine = |requirement| verify(&bundle, &presented, requirement, &roots.roots, now);
+        let report = examine(&self.require);
+        let decided = match &self.policy {
+            // A policy decides by what there is, not by what --require asks for.
+            Some(path) => {
+                let mut facts = Facts::of(&examine(&Requirement::default()), now);
+                facts.value = self.weights.value();
+                Some(decide(policy::read(path)?, &facts, &self.weights.table()?))
+            }
+            None => None,
+        };
         if self.json {
-            ui.print_json(&to_json(&report, &self.require))?;
+            let mut value = to_json(&report, &self.require);
+            if let (Some(members), Some(decided)) = (value.as_object_mut(), &decided) {
+                members.insert("policy".into(), decided.to_json());
+            }
+            ui.print_json(&value)?;
         } else {
             write_report(ui.out(), &report, &self.require, self.explain)?;
+            if let Some(decided) = &decided {
+                writeln!(ui.out())?;
+                decided.write(ui.out(), self.explain)?;
+            }
         }
-        Ok(ExitStatus(report.verdict().exit_code()))
+        let codes = [
+            report.verdict().exit_code(),
+            decided.as_ref().map_or(0, Decided::exit_code),
+        ];
+        Ok(ExitStatus(worst(codes)))
     }
 
     fn read_snapshot(&self) -> Result<Option<Snapshot>, CommandError> {
@@ -128,6 +152,15 @@ impl Verify {
         })?;
         Ok(Some(snapshot))
     }
+}
+
+/// Of two verdicts: a rejection before what could not be checked, that before what is below.
+fn worst(codes: [u8; 2]) -> u8 {
+    let order = [10, 12, 11];
+    order
+        .into_iter()
+        .find(|code| codes.contains(code))
+        .unwrap_or(0)
 }
 
 /// The report with what to do about its verdict.

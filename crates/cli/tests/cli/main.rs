@@ -18,6 +18,7 @@ mod load;
 mod local;
 mod log;
 mod model;
+mod policy;
 mod proxy;
 mod support;
 mod tensors;

@@ -151,6 +151,7 @@ fn line(listed: &Listed, covered: u64) -> Option<Value> {
         "model": meta.model,
         "operation": meta.kind.operation.name(),
         "outcome": status_name(meta.status),
+        "entry": listed.index,
         "logged": listed.index < covered,
     }))
 }

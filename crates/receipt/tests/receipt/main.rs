@@ -21,6 +21,7 @@ mod rejected;
 mod seeded;
 
 mod arbitrary;
+mod audit;
 mod cddl;
 mod claims;
 mod digest;

@@ -3,8 +3,8 @@
 use coset::{CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, iana};
 use ed25519_dalek::{Signer as _, Verifier as _};
 use proofmark_receipt::{
-    PublicKey, ReceiptError, SignedKeyStatement, SignedObject, SignedOperatorStatement,
-    SignedReceipt, SignedReplay, SignedRevocation, SigningKey, Suite, Typ,
+    PublicKey, ReceiptError, SignedAudit, SignedKeyStatement, SignedObject,
+    SignedOperatorStatement, SignedReceipt, SignedReplay, SignedRevocation, SigningKey, Suite, Typ,
 };
 
 use crate::fixture::{self, NODE_SEED, OPERATOR_SEED, node_key, operator_key, stranger_key};
@@ -48,6 +48,12 @@ fn opens_trace(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
 fn opens_move(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
     let object = SignedObject::decode(Typ::Dispute, bytes, 1024)?;
     object.verify(&key.public()).map(|_| ())
+}
+
+fn opens_audit(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
+    SignedAudit::decode(bytes)?
+        .verify(&key.public())
+        .map(|_| ())
 }
 
 type Open = fn(&[u8], &SigningKey) -> Result<(), ReceiptError>;
@@ -105,6 +111,12 @@ fn objects() -> Vec<(Typ, Vec<u8>, SigningKey, Open)> {
             signed_object(Typ::Dispute),
             node_key(),
             opens_move,
+        ),
+        (
+            Typ::Audit,
+            crate::audit::signed().as_bytes().to_vec(),
+            node_key(),
+            opens_audit,
         ),
     ]
 }
@@ -165,6 +177,7 @@ fn no_payload_passes_under_another_type() {
         crate::replay::REPLAY_TYP,
         "application/proofmark-trace+cose",
         "application/proofmark-dispute+cose",
+        crate::audit::AUDIT_TYP,
     ];
     for ((typ, bytes, key, open), own) in objects().into_iter().zip(typs) {
         assert_eq!(typ.media_type(), own);
@@ -194,6 +207,7 @@ fn another_key_opens_nothing() {
             Typ::KeyStatement | Typ::Operator => "receipt.statement.signature-invalid",
             Typ::Revocation => "receipt.revocation.malformed",
             Typ::Replay => "receipt.replay.signature-invalid",
+            Typ::Audit => "receipt.audit.signature-invalid",
         };
         assert_eq!(error.code(), expected, "{typ:?}");
     }

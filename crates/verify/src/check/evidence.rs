@@ -2,8 +2,12 @@
 
 use proofmark_receipt::{Bundle, Evidence, EvidenceState, KeyStatement, SignedReceipt};
 
-use super::{Cause, IssuerChecked, check_fraud, check_replay, is_fraud, is_replay, not_claimed};
+use super::{
+    Cause, IssuerChecked, check_audit, check_fraud, check_replay, is_audit, is_fraud, is_replay,
+    not_claimed,
+};
 use crate::Roots;
+use crate::established::AuditedPopulation;
 use crate::report::{Row, RowName};
 
 /// The rows of all evidence.
@@ -11,19 +15,23 @@ pub(crate) struct EvidenceFound {
     pub(crate) rows: Vec<Row>,
     /// Names of the rooted replayers, other than the issuer, who confirm the receipt.
     pub(crate) replayers: Vec<String>,
+    /// Populations that the receipt is in, of which a rooted auditor says something.
+    pub(crate) audits: Vec<AuditedPopulation>,
 }
 
-/// One row per piece of evidence.
+/// One row per piece of evidence. `index` is where the receipt stands in its log, as far as that was shown.
 pub(crate) fn check_evidence(
     bundle: &Bundle,
     receipt: &SignedReceipt,
     issuer: Option<&IssuerChecked>,
+    index: Option<u64>,
     roots: &Roots,
     now: u64,
 ) -> EvidenceFound {
     let mut found = EvidenceFound {
         rows: Vec::new(),
         replayers: Vec::new(),
+        audits: Vec::new(),
     };
     for evidence in &bundle.evidence {
         let row = match (check_binding(evidence, receipt), &evidence.data) {
@@ -34,6 +42,11 @@ pub(crate) fn check_evidence(
                 row
             }
             (Ok(()), Some(data)) if is_fraud(evidence) => check_fraud(data, receipt, issuer),
+            (Ok(()), Some(data)) if is_audit(evidence) => {
+                let (row, population) = check_audit(data, issuer, index, roots, now);
+                found.audits.extend(population);
+                row
+            }
             (Ok(()), _) => unchecked(evidence),
         };
         found.rows.push(row);

@@ -25,6 +25,8 @@ pub(crate) struct WitnessedAt {
 /// A receipt is in a rooted log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Logged {
+    /// Index of the leaf.
+    pub(crate) index: u64,
     /// The quorum, or why there is none.
     pub(crate) witnessed: Result<WitnessedAt, Cause>,
 }
@@ -108,6 +110,7 @@ fn logged(
     Ok((
         text,
         Logged {
+            index: included.index(),
             witnessed: quorum(root, roots, times),
         },
     ))

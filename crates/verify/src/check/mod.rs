@@ -1,5 +1,6 @@
 //! The checks, each in a file of its own. Every check yields a [`Finding`]: a row, or what it found as a token.
 
+mod audit;
 mod content;
 mod evidence;
 mod fraud;
@@ -8,6 +9,7 @@ mod log;
 mod replay;
 mod revocation;
 
+pub(crate) use audit::{check_audit, is_audit};
 pub(crate) use content::{check_answer, check_question};
 pub(crate) use evidence::{check_countersignatures, check_evidence};
 pub(crate) use fraud::{check_fraud, is_fraud};

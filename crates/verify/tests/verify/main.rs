@@ -5,6 +5,7 @@
     reason = "a fixture that can't be made fails its test"
 )]
 
+mod audit;
 mod flips;
 mod fraud;
 mod never_panics;

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::Path;
 
 use proofmark_receipt::{
-    Bundle, Evidence, EvidenceState, ReceiptSecret, RegistryLeaf, ReplayStep, ReplayVerdict,
-    Revocation, RevocationReason, SignedReceipt, SignedRevocation, Snapshot, StatementDigest,
-    Suite, TokenDifference,
+    AuditStatement, Bundle, Evidence, EvidenceState, ReceiptSecret, RegistryLeaf, ReplayStep,
+    ReplayVerdict, Revocation, RevocationReason, SignedReceipt, SignedRevocation, Snapshot,
+    StatementDigest, Suite, TokenDifference,
 };
 use proofmark_verify::{Presented, Report, Requirement, Roots, verify};
 use serde_json::{Value, json};
 
+use crate::audit::audited;
 use crate::replay::{replay_by, replay_roots, replayed, replayer, verdict_about};
 use crate::world::{ANSWER, NOW, QUESTION, World};
 
@@ -605,6 +606,70 @@ fn replay_cases() -> Vec<(&'static str, Case)> {
     ]
 }
 
+fn audit_cases() -> Vec<(&'static str, Case)> {
+    let case = |description, auditor: &World, change: fn(&mut AuditStatement)| {
+        Case::new(description, &audited(auditor, change))
+            .roots(|roots| *roots = replay_roots())
+            .require("audited")
+    };
+    let auditor = replayer();
+    let mut unknown = case("by somebody who is not a root", &auditor, |_| {});
+    unknown.roots.replayers.clear();
+    let mut malformed = audited(&auditor, |_| {});
+    malformed.evidence[0].data = Some(b"data".to_vec());
+    malformed.evidence[0].digest = Some(Evidence::digest_of(b"data"));
+    let mut nowhere = audited(&auditor, |_| {});
+    nowhere.log_proof = None;
+    let other = |description, bundle: &Bundle| {
+        Case::new(description, bundle)
+            .roots(|roots| *roots = replay_roots())
+            .require("audited")
+    };
+    vec![
+        (
+            "audited",
+            case(
+                "in a population that a rooted auditor audited",
+                &auditor,
+                |_| {},
+            ),
+        ),
+        ("audit-unknown-auditor", unknown),
+        (
+            "audit-same-operator",
+            case("audited by the issuer's operator", &World::new(1), |_| {}).roots(|roots| {
+                let mut own = roots.operators[0].clone();
+                own.name = "the lab again".into();
+                roots.replayers.push(own);
+            }),
+        ),
+        (
+            "audit-signature-invalid",
+            case("dated after the auditor's key", &auditor, |statement| {
+                statement.audited_at = u64::MAX;
+            }),
+        ),
+        (
+            "audit-other-population",
+            case(
+                "of entries that the receipt is not among",
+                &auditor,
+                |statement| {
+                    (statement.from, statement.to) = (1_000, 2_000);
+                },
+            ),
+        ),
+        (
+            "audit-position-unknown",
+            other("without a proof of where the receipt stands", &nowhere),
+        ),
+        (
+            "audit-malformed",
+            other("an audit statement that is none", &malformed),
+        ),
+    ]
+}
+
 fn cases() -> BTreeMap<&'static str, Case> {
     let all = [
         log_cases(),
@@ -613,6 +678,7 @@ fn cases() -> BTreeMap<&'static str, Case> {
         revocation_cases(),
         content_cases(),
         replay_cases(),
+        audit_cases(),
     ];
     let count = all.iter().map(Vec::len).sum::<usize>();
     let cases: BTreeMap<_, _> = all.into_iter().flatten().collect();
@@ -653,7 +719,7 @@ fn the_vectors_are_what_this_verifier_says() {
 }
 
 /// Codes that only the whole verification decides; those of the formats are in `vectors/receipt/`.
-const VERIFICATION_CODES: [&str; 29] = [
+const VERIFICATION_CODES: [&str; 35] = [
     "receipt.issuer.no-statement",
     "receipt.issuer.unknown",
     "receipt.statement.malformed",
@@ -675,6 +741,12 @@ const VERIFICATION_CODES: [&str; 29] = [
     "receipt.evidence.unknown-type",
     "receipt.evidence.other-receipt",
     "receipt.evidence.digest-mismatch",
+    "receipt.audit.malformed",
+    "receipt.audit.unknown-auditor",
+    "receipt.audit.same-operator",
+    "receipt.audit.signature-invalid",
+    "receipt.audit.position-unknown",
+    "receipt.audit.other-population",
     "receipt.countersignature.missing",
     "log.pending",
     "log.unknown",

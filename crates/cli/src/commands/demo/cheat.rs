@@ -19,7 +19,7 @@ use crate::models::not_opened;
 
 /// What the provider does instead of what it signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cheat {
+pub(crate) enum Cheat {
     /// Nothing: the control.
     Honest,
     /// Weights rounded to 16 values each.
@@ -42,7 +42,7 @@ pub(super) enum Cheat {
     Grinding,
 }
 
-pub(super) const CHEATS: [Cheat; 10] = [
+pub(crate) const CHEATS: [Cheat; 10] = [
     Cheat::Honest,
     Cheat::Int4,
     Cheat::Truncated,
@@ -59,7 +59,7 @@ pub(super) const CHEATS: [Cheat; 10] = [
 const GRINDS: u64 = 8;
 
 impl Cheat {
-    pub(super) fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Honest => "nothing: the control",
             Self::Int4 => "serves weights rounded to 4 bits",
@@ -175,7 +175,7 @@ fn altered(
 }
 
 /// The provider: its keys, and the engine that really runs.
-pub(super) struct Provider {
+pub(crate) struct Provider {
     cheat: Cheat,
     engine: Engine,
     serving: Serving,
@@ -195,7 +195,7 @@ struct Made {
 }
 
 impl Provider {
-    pub(super) fn new(
+    pub(crate) fn new(
         cheat: Cheat,
         serving: Serving,
         threads: usize,
@@ -214,7 +214,7 @@ impl Provider {
     }
 
     /// Answers `body` and signs a receipt that claims `closure`. `like` is an honest receipt of this node, for everything else.
-    pub(super) fn answer(
+    pub(crate) fn answer(
         &self,
         like: &Claims,
         body: &[u8],

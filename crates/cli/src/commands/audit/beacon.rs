@@ -1,0 +1,97 @@
+//! Randomness of a later moment, from the command line or from the auditor's own source.
+
+use std::str::FromStr;
+
+use proofmark_confidence::audit::{Beacon, Reveal, commitment};
+
+use crate::error::CommandError;
+use crate::hex::hex32;
+
+/// First round and seconds between rounds of drand's chain "quicknet".
+const QUICKNET: (u64, u64) = (1_692_803_367, 3);
+
+/// A beacon that somebody looked up: `drand:ROUND:HEX` (quicknet), `drand:ROUND:HEX:GENESIS:PERIOD`, or `block:HEIGHT:HEX:UNIX_S`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LookedUp {
+    pub(crate) beacon: Beacon,
+    /// Unix seconds at which it came to be, as far as the text says.
+    pub(crate) moment: u64,
+}
+
+impl FromStr for LookedUp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let number = |text: &str| text.parse::<u64>().ok();
+        let read = || match *parts.as_slice() {
+            ["drand", round, value] => drand(number(round)?, hex32(value)?, QUICKNET),
+            ["drand", round, value, genesis, period] => drand(
+                number(round)?,
+                hex32(value)?,
+                (number(genesis)?, number(period)?),
+            ),
+            ["block", height, value, time] => Some(Self {
+                beacon: Beacon::from_parts(2, number(height)?, hex32(value)?)?,
+                moment: number(time)?,
+            }),
+            _ => None,
+        };
+        read().ok_or_else(|| {
+            "a beacon is drand:ROUND:HEX, drand:ROUND:HEX:GENESIS:PERIOD or block:HEIGHT:HEX:UNIX_S, with 64 hexadecimal digits".into()
+        })
+    }
+}
+
+fn drand(round: u64, value: [u8; 32], (genesis, period): (u64, u64)) -> Option<LookedUp> {
+    let passed = round.checked_sub(1)?.checked_mul(period)?;
+    Some(LookedUp {
+        beacon: Beacon::from_parts(1, round, value)?,
+        moment: genesis.checked_add(passed)?,
+    })
+}
+
+/// A beacon of the auditor's own: drawn once the population is fixed, so its operator could not know it. Others have to
+/// believe the auditor for that.
+pub(super) fn own(kid: [u8; 32]) -> Result<Beacon, CommandError> {
+    let mut secret = [0_u8; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|error| CommandError::internal("no random numbers").because(error.to_string()))?;
+    let reveal = Reveal {
+        kid,
+        commitment: commitment(&kid, &secret),
+        secret,
+    };
+    Beacon::of_reveals(&[reveal])
+        .map_err(|error| CommandError::internal("no beacon of one's own").because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beacons_say_when_they_came_to_be() {
+        let value = "0a".repeat(32);
+        let beacon: LookedUp = format!("drand:1001:{value}").parse().unwrap();
+        assert_eq!(
+            (beacon.moment, beacon.beacon.kind()),
+            (1_692_803_367 + 3_000, (1, 1_001))
+        );
+        let beacon: LookedUp = format!("drand:2:{value}:100:30").parse().unwrap();
+        assert_eq!(beacon.moment, 130);
+        let beacon: LookedUp = format!("block:7:{value}:99").parse().unwrap();
+        assert_eq!((beacon.moment, beacon.beacon.kind()), (99, (2, 7)));
+        let wrong = [
+            "drand:0:".to_owned() + &value,
+            "drand:1:0a".into(),
+            format!("block:7:{value}"),
+            format!("dice:7:{value}"),
+            format!("drand:1:{}zz", "0a".repeat(31)),
+            format!("drand:{}:{value}", u64::MAX),
+        ];
+        for text in wrong {
+            assert!(text.parse::<LookedUp>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Audit statements: somebody re-executed some receipts of a log, chosen by coins, and says what that came to
+//! (specs/06-confidence.md §9).
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use crate::cbor::{Decoder, Encoder};
+use crate::cose::{self, Typ};
+use crate::statement::{STATEMENT_MAX_BYTES, map_of};
+use crate::{
+    ClaimsDigest, Evidence, EvidenceState, KeyId, PublicKey, ReceiptError, ReceiptId, SigningKey,
+};
+
+/// The type of evidence that an audit statement is.
+pub const AUDIT_EVIDENCE: &str = "audit";
+/// Units of a rate in 1.
+const RATE_ONE: u64 = 1_000_000_000_000;
+
+/// What an auditor says of a range of a receipts log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditStatement {
+    /// Verifier key of the log.
+    pub log: String,
+    /// Size of the checkpoint under which the range was fixed.
+    pub size: u64,
+    /// Root hash of that checkpoint.
+    pub root: [u8; 32],
+    /// Unix seconds at which it was fixed.
+    pub sealed_at: u64,
+    /// First index of the range.
+    pub from: u64,
+    /// Index after its last.
+    pub to: u64,
+    /// Kind, number and value of the beacon.
+    pub beacon: (u64, u64, [u8; 32]),
+    /// Probability of a coin, in units of 10⁻¹².
+    pub coin: u64,
+    /// Leaves of answers that were executed, with permission to audit.
+    pub auditable: u64,
+    /// Leaves of answers that were executed, without permission.
+    pub without_permission: u64,
+    /// Leaves of answers that were relayed.
+    pub relayed: u64,
+    /// Auditable leaves that the coin selected.
+    pub selected: u64,
+    /// Those of them that were audited.
+    pub audited: u64,
+    /// Findings among those.
+    pub findings: u64,
+    /// Lower bound on the probability that an audit finds a cheat, in units of 10⁻¹².
+    pub power: u64,
+    /// Error at which that bound was estimated, in units of 10⁻¹².
+    pub power_alpha: u64,
+    /// Unix seconds at which the audit was finished, the auditor's clock.
+    pub audited_at: u64,
+    /// Root of the RFC 6962 tree over the verdicts, in the order of the leaves.
+    pub verdicts: [u8; 32],
+}
+
+impl AuditStatement {
+    fn encode(&self) -> Vec<u8> {
+        let (kind, number, value) = &self.beacon;
+        let mut e = Encoder::new();
+        e.map(12)
+            .uint(0)
+            .uint(1)
+            .uint(1)
+            .text(&self.log)
+            .uint(2)
+            .array(2)
+            .uint(self.size)
+            .bytes(&self.root);
+        e.uint(3).uint(self.sealed_at);
+        e.uint(4).array(2).uint(self.from).uint(self.to);
+        e.uint(5).array(3).uint(*kind).uint(*number).bytes(value);
+        e.uint(6).uint(self.coin);
+        e.uint(7)
+            .array(3)
+            .uint(self.auditable)
+            .uint(self.without_permission)
+            .uint(self.relayed);
+        e.uint(8)
+            .array(3)
+            .uint(self.selected)
+            .uint(self.audited)
+            .uint(self.findings);
+        e.uint(9).array(2).uint(self.power).uint(self.power_alpha);
+        e.uint(10).uint(self.audited_at);
+        e.uint(11).bytes(&self.verdicts);
+        e.into_bytes()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, ReceiptError> {
+        let (mut log, mut checkpoint, mut sealed_at, mut range) = (None, None, None, None);
+        let (mut beacon, mut coin, mut strata, mut tally) = (None, None, None, None);
+        let (mut power, mut audited_at, mut verdicts) = (None, None, None);
+        map_of(payload, |d, key| {
+            match key {
+                1 => log = Some(d.text()?.to_string()),
+                2 => {
+                    d.array_exact(2)?;
+                    checkpoint = Some((d.uint()?, d.array_of()?));
+                }
+                3 => sealed_at = Some(d.uint()?),
+                4 => {
+                    d.array_exact(2)?;
+                    range = Some((d.uint()?, d.uint()?));
+                }
+                5 => {
+                    d.array_exact(3)?;
+                    beacon = Some((d.uint_max(3, "a kind of beacon")?, d.uint()?, d.array_of()?));
+                }
+                6 => coin = Some(d.uint_max(RATE_ONE, "a rate")?),
+                7 => strata = Some(three(d)?),
+                8 => tally = Some(three(d)?),
+                9 => {
+                    d.array_exact(2)?;
+                    power = Some((
+                        d.uint_max(RATE_ONE, "a rate")?,
+                        d.uint_max(RATE_ONE, "a rate")?,
+                    ));
+                }
+                10 => audited_at = Some(d.uint()?),
+                11 => verdicts = Some(d.array_of()?),
+                _ => return Err(d.malformed("a member of an audit statement")),
+            }
+            Ok(())
+        })?;
+        let at = payload.len();
+        let missing = || ReceiptError::Malformed {
+            expected: "all members of an audit statement",
+            at,
+        };
+        let (size, root) = checkpoint.ok_or_else(missing)?;
+        let (from, to) = range.ok_or_else(missing)?;
+        let (auditable, without_permission, relayed) = strata.ok_or_else(missing)?;
+        let (selected, audited, findings) = tally.ok_or_else(missing)?;
+        let (power, power_alpha) = power.ok_or_else(missing)?;
+        let statement = Self {
+            log: log.ok_or_else(missing)?,
+            size,
+            root,
+            sealed_at: sealed_at.ok_or_else(missing)?,
+            from,
+            to,
+            beacon: beacon.ok_or_else(missing)?,
+            coin: coin.ok_or_else(missing)?,
+            auditable,
+            without_permission,
+            relayed,
+            selected,
+            audited,
+            findings,
+            power,
+            power_alpha,
+            audited_at: audited_at.ok_or_else(missing)?,
+            verdicts: verdicts.ok_or_else(missing)?,
+        };
+        if statement.adds_up() {
+            Ok(statement)
+        } else {
+            Err(ReceiptError::Malformed {
+                expected: "numbers that add up in an audit statement",
+                at,
+            })
+        }
+    }
+
+    /// Whether range, strata and tallies agree with each other.
+    fn adds_up(&self) -> bool {
+        let executed = self.auditable.checked_add(self.without_permission);
+        let leaves = executed.and_then(|executed| executed.checked_add(self.relayed));
+        self.to <= self.size
+            && self.to.checked_sub(self.from) == leaves
+            && self.findings <= self.audited
+            && self.audited <= self.selected
+            && self.selected <= self.auditable
+            && self.sealed_at <= self.audited_at
+            && self.beacon.0 >= 1
+    }
+}
+
+fn three(d: &mut Decoder<'_>) -> Result<(u64, u64, u64), ReceiptError> {
+    d.array_exact(3)?;
+    Ok((d.uint()?, d.uint()?, d.uint()?))
+}
+
+/// An audit statement signed by the auditor's node key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedAudit {
+    bytes: Vec<u8>,
+    sign1: cose::Sign1,
+    statement: AuditStatement,
+}
+
+impl SignedAudit {
+    /// Signs `statement` with a node key; numbers that do not add up are not signed.
+    pub fn sign(statement: &AuditStatement, node: &SigningKey) -> Result<Self, ReceiptError> {
+        Self::decode(&cose::sign(Typ::Audit, node, statement.encode()).0)
+    }
+
+    /// Decodes it; the signature is **not** verified.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        if bytes.len() > STATEMENT_MAX_BYTES {
+            return Err(ReceiptError::TooLarge {
+                what: "bytes of an audit statement",
+                limit: STATEMENT_MAX_BYTES,
+                got: bytes.len(),
+            }
+            .in_audit());
+        }
+        let sign1 = cose::decode(bytes, Typ::Audit).map_err(ReceiptError::in_audit)?;
+        let statement = AuditStatement::decode(&sign1.payload).map_err(ReceiptError::in_audit)?;
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            sign1,
+            statement,
+        })
+    }
+
+    /// The statement, if `node` signed it.
+    pub fn verify(&self, node: &PublicKey) -> Result<&AuditStatement, ReceiptError> {
+        self.sign1.verify(node).map_err(ReceiptError::in_audit)?;
+        Ok(&self.statement)
+    }
+
+    /// What it says, believed or not.
+    pub fn unverified(&self) -> &AuditStatement {
+        &self.statement
+    }
+
+    /// The key that it names.
+    pub fn kid(&self) -> KeyId {
+        self.sign1.kid
+    }
+
+    /// The signed bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The data of a piece of evidence of the type [`AUDIT_EVIDENCE`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvidence {
+    /// What the auditor says.
+    pub audit: SignedAudit,
+    /// Bytes of the key statement that endorses the key which signed it.
+    pub key_statement: Vec<u8>,
+}
+
+impl AuditEvidence {
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut e = Encoder::new();
+        e.array(2)
+            .bytes(self.audit.as_bytes())
+            .bytes(&self.key_statement);
+        e.into_bytes()
+    }
+
+    /// Decodes it; no signature is verified.
+    pub fn decode(data: &[u8]) -> Result<Self, ReceiptError> {
+        let mut d = Decoder::new(data);
+        let parts = d
+            .array_exact(2)
+            .and_then(|()| Ok((d.bytes()?, d.bytes()?.to_vec())));
+        let (audit, key_statement) = parts
+            .and_then(|parts| d.finish().map(|()| parts))
+            .map_err(ReceiptError::in_audit)?;
+        Ok(Self {
+            audit: SignedAudit::decode(audit)?,
+            key_statement,
+        })
+    }
+
+    /// This as evidence beside a receipt whose leaf lies in the range.
+    pub fn attach(&self, receipt: ReceiptId, claims: ClaimsDigest) -> Evidence {
+        let data = self.encode();
+        Evidence {
+            kind: AUDIT_EVIDENCE.into(),
+            receipt,
+            claims,
+            state: EvidenceState::Attached,
+            by: Some(self.audit.kid()),
+            deadline: None,
+            digest: Some(Evidence::digest_of(&data)),
+            data: Some(data),
+            location: None,
+        }
+    }
+}
