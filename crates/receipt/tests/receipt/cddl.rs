@@ -11,8 +11,10 @@ use ciborium::Value;
 use crate::case::{self, Case, Expected, Format};
 
 fn grammar() -> BasicContext {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/01-receipt.cddl");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = ["01-receipt.cddl", "06-confidence.cddl"]
+        .map(|name| format!("{}/../../specs/{name}", env!("CARGO_MANIFEST_DIR")))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .concat();
     let untagged: String = text
         .lines()
         .map(|line| match line.split_once("#6.18(") {
@@ -71,6 +73,28 @@ fn the_grammar_takes_what_is_accepted() {
         let result = check(&grammar, rule, &case.bytes);
         assert!(result.is_ok(), "{}: {result:?}", case.name);
     }
+}
+
+/// Audit statements: the payload and the data of the evidence, and not with a rate above 1.
+#[test]
+fn the_grammar_takes_audit_statements() {
+    let grammar = grammar();
+    let signed = crate::audit::signed();
+    let payload = crate::forge::Envelope::of(signed.as_bytes())
+        .unwrap()
+        .payload;
+    let data = proofmark_receipt::AuditEvidence {
+        audit: signed,
+        key_statement: b"a statement".to_vec(),
+    };
+    assert_eq!(check(&grammar, "audit-statement", &payload), Ok(()));
+    assert_eq!(check(&grammar, "audit-data", &data.encode()), Ok(()));
+    let members = crate::forge::Entries::of(&payload).unwrap();
+    let above = members.clone().with(6, |e| {
+        e.uint(1_000_000_000_001);
+    });
+    assert!(check(&grammar, "audit-statement", &above.encode()).is_err());
+    assert!(check(&grammar, "audit-statement", &members.without(11).encode()).is_err());
 }
 
 /// Vectors whose fault is one of shape, which the grammar has to see.

@@ -126,7 +126,7 @@ fn a_statement_fits_its_own_population_only() {
                 s.selected,
                 s.audited,
                 s.findings,
-            ) = (0, 0, 0, 0, 0, 0, 0)
+            ) = (0, 0, 0, 0, 0, 0, 0);
         },
     ];
     for change in changes {

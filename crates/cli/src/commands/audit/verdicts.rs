@@ -113,10 +113,17 @@ impl Examiner<'_> {
         );
         match report.verdict() {
             Verdict::Accepted(_) | Verdict::BelowRequirement { .. } => {}
-            Verdict::Rejected { code, why } | Verdict::CouldNotCheck { code, why } => {
+            Verdict::Rejected { code, why } => {
                 return Err(finding(format!(
                     "the receipt does not hold: {why} ({code})"
                 )));
+            }
+            // What a newer program may be able to check is no cheat.
+            Verdict::CouldNotCheck { code, why } => {
+                return Err(Failure {
+                    outcome: Outcome::NotAudited,
+                    why: format!("the receipt could not be checked: {why} ({code})"),
+                });
             }
         }
         let opened = Opened::of(&bundle).map_err(|error| finding(told(&error)))?;
