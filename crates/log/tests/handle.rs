@@ -24,6 +24,9 @@ use proofmark_tlog::{
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
+/// Nothing here takes as long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn signer() -> Arc<NoteSigner> {
     Arc::new(NoteSigner::from_seed(
         NoteKeyName::parse("log.test/receipts").unwrap(),
@@ -416,6 +419,58 @@ async fn a_thread_that_panics_stops_the_log_and_keeps_nobody_waiting() {
     let log = Log::open(config(&dir)).unwrap();
     log.wait_integrated(0).await.unwrap();
     log.close().await.unwrap();
+}
+
+/// A file where a directory was: nothing can be written into it any more, by nobody.
+fn block(path: &std::path::Path) {
+    std::fs::remove_dir_all(path).unwrap();
+    std::fs::write(path, b"").unwrap();
+}
+
+#[tokio::test]
+async fn a_log_whose_storage_refuses_everything_closes_and_opens_again() {
+    let dir = TempDir::new().unwrap();
+    let log = Log::open(config(&dir)).unwrap();
+    log.append(record(1), Durability::Durable).await.unwrap();
+    log.wait_integrated(0).await.unwrap();
+    let staging = dir.path().join("log/staging");
+    block(&staging);
+    let second = log.append(record(2), Durability::Durable).await.unwrap();
+    let closed = tokio::time::timeout(PATIENCE, log.close())
+        .await
+        .expect("closing waits for a storage that never comes back");
+    assert!(matches!(closed, Err(LogError::Failed(_))), "{closed:?}");
+    drop(log);
+    std::fs::remove_file(&staging).unwrap();
+    let log = Log::open(config(&dir)).unwrap();
+    log.wait_integrated(second.index).await.unwrap();
+    log.close().await.unwrap();
+    drop(log);
+    assert_clean(&dir);
+}
+
+#[tokio::test]
+async fn a_log_that_failed_while_its_storage_refuses_everything_closes() {
+    let dir = TempDir::new().unwrap();
+    let log = Log::open(LogConfig {
+        segment_bytes: 4096,
+        ..config(&dir)
+    })
+    .unwrap();
+    log.append(record(1), Durability::Durable).await.unwrap();
+    log.wait_integrated(0).await.unwrap();
+    block(&dir.path().join("log/staging"));
+    block(&dir.path().join("log/journal"));
+    // The open segment takes a few more; the next one cannot be made.
+    let mut n = 2;
+    while log.append(record(n), Durability::Durable).await.is_ok() {
+        n += 1;
+        assert!(n < 1000);
+    }
+    let closed = tokio::time::timeout(PATIENCE, log.close())
+        .await
+        .expect("closing waits for a storage that never comes back");
+    assert!(matches!(closed, Err(LogError::Failed(_))), "{closed:?}");
 }
 
 #[tokio::test]

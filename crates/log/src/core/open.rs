@@ -1,6 +1,7 @@
 //! Opening a log: lock, state, journal, edge of the tree, and catching up with the journal.
 
 use std::{
+    io,
     path::Path,
     sync::{Arc, Condvar, Mutex, atomic::AtomicU64},
 };
@@ -31,6 +32,7 @@ use crate::{
 /// Names in the data directory.
 pub(crate) const LOCK_FILE: &str = "lock";
 pub(crate) const STATE_FILE: &str = "state.redb";
+const UNFINISHED_STATE_FILE: &str = "state.redb.unfinished";
 pub(crate) const JOURNAL_DIR: &str = "journal";
 pub(crate) const PUBLIC_DIR: &str = "public";
 pub(crate) const STAGING_DIR: &str = "staging";
@@ -154,32 +156,17 @@ fn open_state(
     origin: &Origin,
 ) -> Result<(State, LogState), LogError> {
     let path = config.dir.join(STATE_FILE);
-    let file = disk
-        .open(&path, OpenMode::WriteOrCreate)
-        .map_err(io_error("open", &path))?;
-    disk.sync_dir(&config.dir)
-        .map_err(io_error("sync", &config.dir))?;
-    let state = State::open(file, config.state_cache_bytes)?;
     let vkey = config.signer.vkey();
-    let stored = match state.load()? {
-        Some(stored) => stored,
-        None => {
-            let checkpoint = Checkpoint {
-                origin: origin.clone(),
-                size: 0,
-                root: EMPTY_ROOT,
-            };
-            let new = LogState {
-                vkey: vkey.to_string(),
-                checkpoint: sign_checkpoint(&checkpoint, &config.signer)?.to_bytes(),
-                frontier: Frontier::new(),
-                edge: Edge::default().encode()?,
-                journal_start: 0,
-            };
-            state.create(&new)?;
-            new
+    let file = match disk.open(&path, OpenMode::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_state(disk, config, origin, &path)?;
+            disk.open(&path, OpenMode::Write)
+                .map_err(io_error("open", &path))?
         }
+        opened => opened.map_err(io_error("open", &path))?,
     };
+    let state = State::open(file, config.state_cache_bytes)?;
+    let stored = state.load()?.ok_or(StateError::Row { row: "vkey" })?;
     let got = VerifierKey::parse(&stored.vkey).map_err(|_| StateError::Row { row: "vkey" })?;
     if got != *vkey {
         return Err(LogError::OtherLog {
@@ -188,6 +175,36 @@ fn open_state(
         });
     }
     Ok((state, stored))
+}
+
+/// Makes the state of a new log under another name first: a database that was begun and not finished could not be
+/// opened again.
+fn make_state(
+    disk: &dyn Disk,
+    config: &LogConfig,
+    origin: &Origin,
+    path: &Path,
+) -> Result<(), LogError> {
+    let unfinished = config.dir.join(UNFINISHED_STATE_FILE);
+    let file = disk
+        .open(&unfinished, OpenMode::Truncate)
+        .map_err(io_error("make", &unfinished))?;
+    let checkpoint = Checkpoint {
+        origin: origin.clone(),
+        size: 0,
+        root: EMPTY_ROOT,
+    };
+    State::open(file, config.state_cache_bytes)?.create(&LogState {
+        vkey: config.signer.vkey().to_string(),
+        checkpoint: sign_checkpoint(&checkpoint, &config.signer)?.to_bytes(),
+        frontier: Frontier::new(),
+        edge: Edge::default().encode()?,
+        journal_start: 0,
+    })?;
+    disk.rename(&unfinished, path)
+        .map_err(io_error("rename", &unfinished))?;
+    disk.sync_dir(&config.dir)
+        .map_err(io_error("sync", &config.dir))
 }
 
 /// Opens the published checkpoint and refuses to go on from a state that is older.

@@ -18,8 +18,6 @@ pub(crate) enum OpenMode {
     Read,
     /// An existing file, to read and write.
     Write,
-    /// A file to read and write, made if it is not there.
-    WriteOrCreate,
     /// A new file to read and write; an older one of this name is emptied.
     Truncate,
     /// The same, for a file that other users may read.

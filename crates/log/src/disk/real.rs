@@ -28,9 +28,6 @@ impl Disk for RealDisk {
             OpenMode::Write => {
                 options.write(true);
             }
-            OpenMode::WriteOrCreate => {
-                options.write(true).create(true);
-            }
             OpenMode::Truncate => {
                 options.write(true).create(true).truncate(true);
             }

@@ -347,9 +347,9 @@ impl Disk for SimDisk {
         let known = self.check()?.names.get(path).copied();
         let writable = mode != OpenMode::Read;
         let inode = match (known, mode) {
-            (Some(inode), OpenMode::Read | OpenMode::Write | OpenMode::WriteOrCreate) => inode,
+            (Some(inode), OpenMode::Read | OpenMode::Write) => inode,
             (None, OpenMode::Read | OpenMode::Write) => return Err(io::ErrorKind::NotFound.into()),
-            (_, OpenMode::WriteOrCreate | OpenMode::Truncate | OpenMode::TruncatePublic) => {
+            (_, OpenMode::Truncate | OpenMode::TruncatePublic) => {
                 let mut made = 0;
                 self.change_name(|state| {
                     if state.full {

@@ -177,7 +177,7 @@ impl Publisher {
                 Ok(()) => {}
                 Err(LogError::Storage(error)) if wake != Wake::Close => {
                     tracing::error!(error = %error, source = %error.source, "storage of tiles failed; trying again");
-                    self.core.pause_until(Instant::now() + STORAGE_RETRY);
+                    wake = self.wait_for_storage();
                     continue;
                 }
                 Err(error) => {
@@ -222,6 +222,24 @@ impl Publisher {
             .filter(|_| self.cosigner.is_some())
             .and_then(|interval| last.checked_add(interval));
         retry.into_iter().chain(renewal).min()
+    }
+
+    /// Waits until the storage may be tried again: after a while, or a last time when the log is closing.
+    fn wait_for_storage(&self) -> Wake {
+        if self.core.pause_until(Instant::now() + STORAGE_RETRY) {
+            return Wake::Work;
+        }
+        let mut queue = self.core.queue();
+        loop {
+            match &queue.phase {
+                Phase::Failed(_) => return Wake::Stop,
+                Phase::Closing if queue.writer_done => return Wake::Close,
+                Phase::Open | Phase::Closing => {
+                    let woken = self.core.to_integrate.wait(queue);
+                    queue = woken.unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
     }
 
     /// Waits until there is something to do. Sleeps when there is nothing.

@@ -9,8 +9,10 @@ use crate::disk::{Disk, OpenMode, sim::SimDisk};
 
 fn open(disk: &SimDisk) -> State {
     disk.create_dir_all(Path::new("/log")).unwrap();
+    let path = Path::new("/log/state.redb");
     let file = disk
-        .open(Path::new("/log/state.redb"), OpenMode::WriteOrCreate)
+        .open(path, OpenMode::Write)
+        .or_else(|_| disk.open(path, OpenMode::Truncate))
         .unwrap();
     disk.sync_dir(Path::new("/log")).unwrap();
     State::open(file, 1 << 20).unwrap()
