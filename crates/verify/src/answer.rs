@@ -4,6 +4,8 @@ use proofmark_openai::{Answer, Assembler, Chunk, DONE, Members, Operation, SsePa
 use proofmark_receipt::{Claims, DisclosedValues, Disclosure, Salts};
 use proofmark_tensors::{output_fields, read_answer};
 
+use crate::words::{check_events, check_words};
+
 /// Text and other fields of one choice, as they are committed to (specs/01-receipt.md §4.8).
 pub type ChoiceValues = (u32, Vec<u8>, Vec<(String, Vec<u8>)>);
 
@@ -33,6 +35,24 @@ pub enum AnswerMismatch {
         /// Its index.
         index: u32,
     },
+    /// Something that it says beside its choices differs.
+    #[error("the {what} of the answer is not what the receipt says")]
+    Words {
+        /// Such as `model`.
+        what: &'static str,
+    },
+    /// It is a stream of other events.
+    #[error("the events are not those that the receipt is about")]
+    Events,
+}
+
+/// How an answer is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One JSON object.
+    Json,
+    /// Server-sent events.
+    Events,
 }
 
 /// The operation whose answers are tensors.
@@ -43,35 +63,68 @@ pub fn choices_of_answer(
     operation: &str,
     answer: &[u8],
 ) -> Result<Vec<ChoiceValues>, AnswerMismatch> {
+    Ok(read(operation, answer)?.into_choices())
+}
+
+/// An answer, read.
+enum Read {
+    /// Choices, and what is said beside them.
+    Words(Answer, Form),
+    /// The outputs of a tensor program, and nothing beside them.
+    Tensors(ChoiceValues),
+}
+
+impl Read {
+    fn check_words(&self, claims: &Claims) -> Result<(), AnswerMismatch> {
+        match self {
+            Self::Words(answer, form) => check_words(claims, answer, *form),
+            Self::Tensors(_) => Ok(()),
+        }
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self, Self::Words(_, Form::Events))
+    }
+
+    fn into_choices(self) -> Vec<ChoiceValues> {
+        match self {
+            Self::Words(answer, _) => choices_of(answer),
+            Self::Tensors(outputs) => Vec::from([outputs]),
+        }
+    }
+}
+
+fn read(operation: &str, answer: &[u8]) -> Result<Read, AnswerMismatch> {
     let unreadable = |why: String| AnswerMismatch::Unreadable {
         operation: operation.into(),
         why,
     };
     if operation == INFER {
         let outputs = read_answer(answer).map_err(|error| unreadable(error.to_string()))?;
-        return Ok(Vec::from([(0, Vec::new(), output_fields(&outputs))]));
+        return Ok(Read::Tensors((0, Vec::new(), output_fields(&outputs))));
     }
-    let op = [
-        Operation::ChatCompletions,
-        Operation::Completions,
-        Operation::Embeddings,
-    ]
-    .into_iter()
-    .find(|op| op.name() == operation)
-    .ok_or_else(|| unreadable("unknown operation".into()))?;
+    let op = Operation::ALL
+        .into_iter()
+        .find(|op| op.name() == operation)
+        .ok_or_else(|| unreadable("unknown operation".into()))?;
     let is_json = answer.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let answer = if is_json {
+    if is_json {
         let members =
             Members::parse_answer(answer).map_err(|error| unreadable(error.to_string()))?;
-        Answer::of(op, &members).map_err(|error| unreadable(error.to_string()))?
+        let answer = Answer::of(op, &members).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Read::Words(answer, Form::Json))
     } else {
-        assemble(op, answer).map_err(unreadable)?
-    };
-    Ok(answer
+        let answer = assemble(op, answer).map_err(unreadable)?;
+        Ok(Read::Words(answer, Form::Events))
+    }
+}
+
+fn choices_of(answer: Answer) -> Vec<ChoiceValues> {
+    answer
         .choices
         .into_iter()
         .filter_map(choice_values)
-        .collect())
+        .collect()
 }
 
 fn choice_values(choice: proofmark_openai::Choice) -> Option<ChoiceValues> {
@@ -126,7 +179,10 @@ pub(crate) fn compare_with_salts(
     salts: &Salts,
     answer: &[u8],
 ) -> Result<(), AnswerMismatch> {
-    let choices = choices_of_answer(&claims.operation.name, answer)?;
+    let read = read(&claims.operation.name, answer)?;
+    let words = read.check_words(claims);
+    let is_stream = read.is_stream();
+    let choices = read.into_choices();
     check_count(claims, &choices)?;
     for claim in &claims.output {
         let scope = salts.scope(&format!("output/{}", claim.index));
@@ -137,6 +193,10 @@ pub(crate) fn compare_with_salts(
         if !opens {
             return Err(AnswerMismatch::Choice { index: claim.index });
         }
+    }
+    words?;
+    if is_stream {
+        check_events(claims, salts, answer)?;
     }
     Ok(())
 }
@@ -150,7 +210,9 @@ pub(crate) fn compare_with_disclosures(
 ) -> Option<Result<(), AnswerMismatch>> {
     let disclosed = disclosed_choices(claims, disclosures)?;
     let compare = || {
-        let choices = choices_of_answer(&claims.operation.name, answer)?;
+        let read = read(&claims.operation.name, answer)?;
+        let words = read.check_words(claims);
+        let choices = read.into_choices();
         check_count(claims, &choices)?;
         for (index, text, fields) in disclosed {
             let same = choices
@@ -160,7 +222,7 @@ pub(crate) fn compare_with_disclosures(
                 return Err(AnswerMismatch::Choice { index });
             }
         }
-        Ok(())
+        words
     };
     Some(compare())
 }

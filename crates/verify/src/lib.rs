@@ -44,6 +44,7 @@ mod roots;
 mod text;
 mod time;
 mod verify;
+mod words;
 
 pub use answer::{AnswerMismatch, ChoiceValues, choices_of_answer};
 pub use established::{AuditedPopulation, Established, ExecutedClaim};

@@ -3,7 +3,8 @@
 use crate::world::{ANSWER, NOW, QUESTION, World, key_statement, report};
 use proofmark_receipt::{
     Bundle, Countersignature, Evidence, EvidenceState, KeyId, RegistryLeaf, Revocation,
-    RevocationReason, SignedKeyStatement, SignedReceipt, SignedRevocation, StatementDigest, Suite,
+    RevocationReason, SignedKeyStatement, SignedReceipt, SignedRevocation, StatementDigest,
+    StreamChain, Suite,
 };
 use proofmark_verify::{Presented, Report, Requirement, Roots, RowName, State, Verdict, verify};
 
@@ -457,6 +458,111 @@ fn question_and_answer_are_compared_with_what_was_signed() {
         ..Presented::default()
     };
     assert_eq!(check(&disclosed, &nonce), (0, None));
+}
+
+#[test]
+fn what_an_answer_says_beside_its_text_is_compared_too() {
+    let world = World::new(1);
+    let mut disclosed = world.bundle();
+    disclosed.disclosures = world.disclosures();
+    let edits: [(&str, &str, &str); 6] = [
+        ("gpt-x-2026", "gpt-y-2026", "the model of"),
+        (
+            "\"finish_reason\":\"stop\"",
+            "\"finish_reason\":\"length\"",
+            "the finish reason of",
+        ),
+        (",\"finish_reason\":\"stop\"", "", "the finish reason of"),
+        (
+            "\"completion_tokens\":5",
+            "\"completion_tokens\":50",
+            "the token count of",
+        ),
+        (
+            "\"object\"",
+            "\"system_fingerprint\":\"fp\",\"object\"",
+            "the fingerprint of",
+        ),
+        (
+            "\"object\"",
+            "\"service_tier\":\"best\",\"object\"",
+            "the service tier of",
+        ),
+    ];
+    let genuine = std::str::from_utf8(ANSWER).unwrap();
+    for (from, to, why) in edits {
+        let edited = genuine.replace(from, to);
+        assert_ne!(edited, genuine);
+        for secret in [None, Some(world.secret.clone())] {
+            let presented = Presented {
+                answer: Some(edited.as_bytes()),
+                secret,
+                ..Presented::default()
+            };
+            let report = verify(
+                &disclosed.encode(),
+                &presented,
+                &"answer".parse().unwrap(),
+                &world.roots(),
+                NOW + 100,
+            );
+            assert_eq!(
+                code(&report),
+                (10, Some("receipt.answer.mismatch")),
+                "{edited}"
+            );
+            let Verdict::Rejected { why: got, .. } = report.verdict() else {
+                unreachable!()
+            };
+            assert!(got.starts_with(why), "{got}");
+        }
+    }
+}
+
+#[test]
+fn with_the_secret_a_stream_is_its_very_events() {
+    let world = World::new(1);
+    let events = [
+        "{\"created\":1,\"model\":\"gpt-x-2026\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"It \"}}]}",
+        "{\"created\":1,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"is 42.\"},\"finish_reason\":\"stop\"}]}",
+    ];
+    let mut chain = StreamChain::new(&world.id(), world.salts().scope("stream"));
+    events.iter().for_each(|event| chain.push(event.as_bytes()));
+    let bundle = world.with_claims(|claims| {
+        claims.operation.stream = true;
+        claims.stream = Some(chain.claim());
+    });
+    let check = |stream: &str, secret: bool| {
+        let presented = Presented {
+            answer: Some(stream.as_bytes()),
+            secret: secret.then(|| world.secret.clone()),
+            ..Presented::default()
+        };
+        let mut bundle = bundle.clone();
+        bundle.disclosures = world.disclosures();
+        code(&verify(
+            &bundle.encode(),
+            &presented,
+            &"answer".parse().unwrap(),
+            &world.roots(),
+            NOW + 100,
+        ))
+    };
+    let genuine = format!(
+        "data: {}\n\ndata: {}\n\ndata: [DONE]\n\n",
+        events[0], events[1]
+    );
+    let rejected = (10, Some("receipt.answer.mismatch"));
+    assert_eq!(check(&genuine, true), (0, None));
+    assert_eq!(check(&genuine, false), (0, None));
+    let other_time = genuine.replace("\"created\":1", "\"created\":2");
+    assert_eq!(check(&other_time, true), rejected);
+    let behind = format!("{genuine}data: {{\"choices\":[]}}\n\n");
+    assert_eq!(check(&behind, true), rejected);
+    let other_model = genuine.replace("gpt-x", "gpt-y");
+    assert_eq!(check(&other_model, false), rejected);
+    let other_end = genuine.replace("\"stop\"", "\"length\"");
+    assert_eq!(check(&other_end, false), rejected);
 }
 
 #[test]
