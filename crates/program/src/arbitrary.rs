@@ -51,23 +51,41 @@ impl Case {
     }
 }
 
+/// Largest sum of products in a case, and largest bias.
+const REACH: i64 = 1 << 30;
+
 /// A decoder of a few random operators, attention among them.
 pub fn decoder(seed: u64) -> Case {
-    Maker::decoder(Random::new(seed), &[]).expect("nothing is wanted of it")
+    Maker::new(Random::new(seed), REACH)
+        .decoder(&[])
+        .expect("nothing is wanted of it")
 }
 
 /// A tensor program of a few random operators.
 pub fn tensor(seed: u64) -> Case {
-    Maker::tensor(Random::new(seed), &[]).expect("nothing is wanted of it")
+    tensor_within(REACH, seed)
+}
+
+/// As [`tensor`], with no sum of products and no bias beyond `reach`.
+pub fn tensor_within(reach: i64, seed: u64) -> Case {
+    Maker::new(Random::new(seed), reach)
+        .tensor(&[])
+        .expect("nothing is wanted of it")
 }
 
 /// A case in which the operator with this number (the table of §3) certainly occurs.
 pub fn with_operator(code: u8, seed: u64) -> Case {
+    with_operator_within(REACH, code, seed)
+}
+
+/// As [`with_operator`], with no sum of products and no bias beyond `reach`.
+pub fn with_operator_within(reach: i64, code: u8, seed: u64) -> Case {
     let attempt = |attempt: u64| {
         let random = Random::new(seed.wrapping_add(attempt << 32));
+        let maker = Maker::new(random, reach);
         match code {
-            1 | 2 | 12 | 13 => Maker::decoder(random, &[code]),
-            _ => Maker::tensor(random, &[code]),
+            1 | 2 | 12 | 13 => maker.decoder(&[code]),
+            _ => maker.tensor(&[code]),
         }
     };
     // A small program may have no place for the operator: then another one is made.
@@ -84,10 +102,12 @@ struct Maker {
     pool: Vec<NodeId>,
     names: u32,
     max_positions: u32,
+    /// No sum of products and no bias is beyond this.
+    reach: i64,
 }
 
 impl Maker {
-    fn new(random: Random) -> Self {
+    fn new(random: Random, reach: i64) -> Self {
         Self {
             random,
             builder: ProgramBuilder::new(),
@@ -95,6 +115,7 @@ impl Maker {
             pool: Vec::new(),
             names: 0,
             max_positions: 1,
+            reach,
         }
     }
 
@@ -117,10 +138,10 @@ impl Maker {
             .clone()
     }
 
-    fn decoder(mut random: Random, wanted: &[u8]) -> Option<Case> {
-        let vocabulary = random.dimension();
-        let max_positions = random.among(&[1, 2, 5, 17, 70]);
-        let mut maker = Self::new(random);
+    fn decoder(self, wanted: &[u8]) -> Option<Case> {
+        let mut maker = self;
+        let vocabulary = maker.random.dimension();
+        let max_positions = maker.random.among(&[1, 2, 5, 17, 70]);
         maker.max_positions = max_positions;
         let by_position = |hi: u32| NodeType::by_position(&[], 0, hi as i32);
         let tokens = maker.add(Operator::Tokens, &[], by_position(vocabulary - 1));
@@ -157,8 +178,8 @@ impl Maker {
         Some(maker.case(interface, ids, Vec::new()))
     }
 
-    fn tensor(random: Random, wanted: &[u8]) -> Option<Case> {
-        let mut maker = Self::new(random);
+    fn tensor(self, wanted: &[u8]) -> Option<Case> {
+        let mut maker = self;
         let mut inputs = Vec::new();
         for rank in [3, 1 + maker.random.below(4)] {
             let shape = maker.random.shape(rank);

@@ -48,11 +48,21 @@ extern crate std;
 
 pub mod commitment;
 mod error;
+pub mod fractions;
+pub mod plan;
+pub mod protocol;
 mod reader;
 pub mod soundness;
+mod statement;
+pub mod sumcheck;
 mod transcript;
+mod verifier;
+mod weights;
 
 pub use error::Rejection;
 pub use proofmark_field as field;
 pub use reader::{Digest, Reader};
+pub use statement::{PublicWeights, Statement, WeightsMode};
 pub use transcript::{Incoming, Outgoing, Transcript, Work};
+pub use verifier::{MAX_PROOF_BYTES, REQUIRED_BITS, verify};
+pub use weights::{Limbs, WeightsCommitment};

@@ -28,9 +28,19 @@
 
 pub mod commitment;
 mod error;
+mod estimate;
+pub mod fractions;
+pub mod party;
+mod prove;
+pub mod sumcheck;
+mod watch;
+pub mod witness;
 
 pub use error::ProverError;
+pub use estimate::{Estimate, estimate};
 use proofmark_kernels::{Isa, Pool};
+pub use prove::{CommittedWeights, Model, Options, outputs, plan_of, prove, prove_witness};
+pub use watch::{Nobody, Watch};
 
 /// What a proof is made with: threads, and the instructions that the processor has. Proofs do not depend on it.
 #[derive(Debug, Clone, Copy)]

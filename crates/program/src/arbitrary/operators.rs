@@ -42,6 +42,11 @@ impl Maker {
         self.builder.constant(&name)
     }
 
+    fn biases(&mut self, count: u32) -> Vec<i32> {
+        let reach = self.reach as i32;
+        self.random.elements(count as usize, -reach, reach)
+    }
+
     fn multipliers(&mut self, count: u32) -> ConstantId {
         let elements = self
             .random
@@ -136,11 +141,11 @@ impl Maker {
 
     pub(super) fn linear_to(&mut self, x: NodeId, n: u32) -> NodeId {
         let k = self.of(x).shape.last().copied().unwrap_or(1);
-        let x = self.narrow(x, (1 << 30) / 128 / i64::from(k));
+        let x = self.narrow(x, self.reach / 128 / i64::from(k));
         let of = self.of(x);
         let weight = self.i8(&[n, k]);
         let bias = (self.random.below(2) == 0).then(|| {
-            let elements = self.random.elements(n as usize, -(1 << 30), 1 << 30);
+            let elements = self.biases(n);
             self.i32(&[n], &elements)
         });
         let shape: Vec<u32> = of
@@ -152,8 +157,8 @@ impl Maker {
             .copied()
             .chain([n])
             .collect();
-        let reach =
-            128 * i64::from(k) * i64::from(of.max_abs()) + if bias.is_some() { 1 << 30 } else { 0 };
+        let reach = 128 * i64::from(k) * i64::from(of.max_abs())
+            + if bias.is_some() { self.reach } else { 0 };
         let reach = reach.min(i64::from(i32::MAX));
         let result = Self::typed(&of, &shape, -reach, reach);
         self.add(Operator::Linear { weight, bias }, &[x], result)
@@ -267,7 +272,7 @@ impl Maker {
                 &[x, y],
                 Self::typed(&of, &of.shape, i64::from(lo), i64::from(hi)),
             );
-        } else if u64::from(of.max_abs()) + u64::from(other.max_abs()) < 1 << 31 {
+        } else if i64::from(of.max_abs()) + i64::from(other.max_abs()) < 2 * self.reach {
             self.sum(x, y);
         } else {
             return false;
@@ -280,7 +285,11 @@ impl Maker {
         let of = self.of(x);
         let entries = (of.hi - of.lo + 1) as u32;
         let wide = self.random.below(2) == 0;
-        let reach = if wide { i32::MAX } else { 32_767 };
+        let reach = if wide {
+            (2 * self.reach).min(i64::from(i32::MAX)) as i32
+        } else {
+            32_767
+        };
         let table = if wide {
             let elements = self.random.elements(entries as usize, -reach, reach);
             self.i32(&[entries], &elements)
@@ -440,7 +449,7 @@ impl Maker {
         if code != 15 {
             let of = self.of(x);
             let factor = if code == 17 { summands } else { 1 };
-            if i64::from(of.max_abs()) * factor > i64::from(i32::MAX) {
+            if i64::from(of.max_abs()) * factor >= 2 * self.reach {
                 return false;
             }
             let result = Self::typed(
@@ -465,19 +474,15 @@ impl Maker {
         let groups = self.random.among(&[1, groups, channels]);
         let outputs = groups * self.random.among(&[1, 2, 3]);
         let inner = channels / groups;
-        let x = self.narrow(x, (1 << 30) / 128 / (summands * i64::from(inner)));
+        let x = self.narrow(x, self.reach / 128 / (summands * i64::from(inner)));
         let of = self.of(x);
         let weight = self.i8(&[outputs, inner, kh, kw]);
         let bias = (self.random.below(2) == 0).then(|| {
-            let elements = self.random.elements(outputs as usize, -(1 << 30), 1 << 30);
+            let elements = self.biases(outputs);
             self.i32(&[outputs], &elements)
         });
-        let result = Self::typed(
-            &of,
-            &[outputs, results[0], results[1]],
-            -i64::from(i32::MAX),
-            i64::from(i32::MAX),
-        );
+        let reach = (2 * self.reach).min(i64::from(i32::MAX));
+        let result = Self::typed(&of, &[outputs, results[0], results[1]], -reach, reach);
         self.add(
             Operator::Conv {
                 weight,
@@ -500,7 +505,7 @@ impl Maker {
         if of.elements() * u64::from(p) > 20_000 {
             return false;
         }
-        let x = self.narrow(x, i64::from(((1_u32 << 30) / k).isqrt()));
+        let x = self.narrow(x, (self.reach / i64::from(k)).isqrt());
         let of = self.of(x);
         let rank = of.shape.len();
         let mut shape = of.shape.clone();
@@ -566,7 +571,7 @@ impl Maker {
             }
             24 => {
                 (lo, hi) = (lo * i64::from(length), hi * i64::from(length));
-                if lo < i64::from(i32::MIN) || hi > i64::from(i32::MAX) {
+                if lo < -2 * self.reach || hi >= 2 * self.reach {
                     return false;
                 }
                 shape.remove(at);

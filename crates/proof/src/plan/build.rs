@@ -1,0 +1,374 @@
+//! Putting a plan together: tensors, columns, numbers (specs/05-proof.md §8).
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::check::{Check, Wire};
+use super::identity::Interval;
+use super::recipe::{Recipe, Scheduled};
+use super::rule::{Mask, Rule, Sum, Tensor, TensorId, Term};
+use super::shape::Shape;
+use super::{
+    Column, ColumnKind, Constant, Lookup, MAX_STACK_VARIABLES, MAX_TENSOR_VARIABLES, Plan, Table,
+    Unsupported,
+};
+
+/// Widest digit that is multiplied with a multiplier of 17 bits.
+const FACTOR_BITS: u32 = 13;
+
+/// A plan in the making.
+pub(super) struct Builder {
+    pub(super) plan: Plan,
+}
+
+/// A tensor as an operand of cells: with its variables as those of a domain.
+#[derive(Debug, Clone)]
+pub(super) struct Operand {
+    pub(super) wire: Wire,
+    pub(super) interval: Interval,
+}
+
+/// An integer as digits: Σ 2^place·digit − offset.
+#[derive(Debug, Clone)]
+pub struct Number {
+    /// Tensors of the digits, the lowest first, and their places.
+    pub digits: Vec<(TensorId, u32)>,
+    /// The layout.
+    pub layout: NumberLayout,
+}
+
+/// How an interval is cut into digits.
+#[derive(Debug, Clone)]
+pub struct NumberLayout {
+    /// Place and width of each digit in bits, the lowest first.
+    pub digits: Vec<(u32, u32)>,
+    /// Zero or a power of two.
+    pub offset: i64,
+    /// Whether the last digit lies over the others.
+    pub extra: bool,
+}
+
+impl NumberLayout {
+    /// The smallest layout for all integers of an interval.
+    pub(super) fn of(interval: Interval, width: u32) -> Option<Self> {
+        let offset = if interval.lo < 0 {
+            u64::try_from(interval.lo.checked_neg()?)
+                .ok()?
+                .checked_next_power_of_two()?
+        } else {
+            0
+        };
+        let offset = i64::try_from(offset).ok()?;
+        let largest = u64::try_from(interval.hi.checked_add(i128::from(offset))?).ok()?;
+        let bits = u64::BITS.saturating_sub(largest.leading_zeros());
+        let mut digits = Vec::new();
+        let mut place = 0;
+        while place < bits {
+            digits.push((place, width.min(bits.saturating_sub(place))));
+            place = place.saturating_add(width);
+        }
+        Some(Self {
+            digits,
+            offset,
+            extra: false,
+        })
+    }
+
+    /// A layout that reaches little beyond the interval: digits for the largest power of two within it, and one more digit for
+    /// what is left. An integer may have several representations.
+    pub(super) fn tight(interval: Interval, width: u32) -> Option<Self> {
+        let plain = Self::of(interval, width)?;
+        let offset = i128::from(plain.offset);
+        let largest = u64::try_from(interval.hi.checked_add(offset)?).ok()?;
+        let bits = largest.checked_add(1)?.checked_ilog2()?;
+        let left = largest
+            .checked_add(1)?
+            .checked_sub(1_u64.checked_shl(bits)?)?;
+        if left == 0 {
+            return Some(plain);
+        }
+        let below = Interval {
+            lo: offset.saturating_neg(),
+            hi: (1_i128 << bits).saturating_sub(1).saturating_sub(offset),
+        };
+        let mut digits = Self::of(below, width)?.digits;
+        let places = u64::BITS.saturating_sub(left.leading_zeros());
+        let extra = width.min(places);
+        let reach = |place: u32| (1_u64 << extra).saturating_sub(1).checked_shl(place);
+        let place = places.saturating_sub(extra);
+        let place = if reach(place)? >= left {
+            place
+        } else {
+            place.saturating_add(1)
+        };
+        digits.push((place, extra));
+        Some(Self {
+            digits,
+            offset: plain.offset,
+            extra: true,
+        })
+    }
+
+    /// All integers that the digits can stand for.
+    pub(super) fn interval(&self) -> Interval {
+        let offset = i128::from(self.offset);
+        let largest = self.digits.iter().fold(0_i128, |sum, &(place, width)| {
+            sum.saturating_add((1_i128 << width).saturating_sub(1) << place)
+        });
+        Interval {
+            lo: offset.saturating_neg(),
+            hi: largest.saturating_sub(offset),
+        }
+    }
+
+    /// The digits of an integer, in the order of the layout; none if there are none.
+    #[must_use]
+    pub fn digits_of(&self, value: i64) -> Option<Vec<i32>> {
+        let mut rest = u64::try_from(value.checked_add(self.offset)?).ok()?;
+        let (regular, extra) = match self.digits.split_last() {
+            Some((last, regular)) if self.extra => (regular, Some(last)),
+            _ => (self.digits.as_slice(), None),
+        };
+        let bits = regular
+            .last()
+            .map_or(0, |(place, width)| place.saturating_add(*width));
+        let limit = 1_u64.checked_shl(bits)?;
+        let mut top = None;
+        if let Some(&(place, width)) = extra {
+            let over = rest.saturating_add(1).saturating_sub(limit);
+            let digit = over.div_ceil(1_u64.checked_shl(place)?);
+            if digit >= 1_u64.checked_shl(width)? {
+                return None;
+            }
+            rest = rest.checked_sub(digit.checked_shl(place)?)?;
+            top = Some(i32::try_from(digit).ok()?);
+        }
+        if rest >= limit {
+            return None;
+        }
+        regular
+            .iter()
+            .map(|&(place, width)| {
+                let mask = 1_u64.checked_shl(width)?.checked_sub(1)?;
+                i32::try_from(rest >> place & mask).ok()
+            })
+            .chain(top.map(Some))
+            .collect()
+    }
+
+    /// Place of the offset's one bit.
+    pub(super) fn offset_place(&self) -> Option<u32> {
+        (self.offset != 0).then(|| self.offset.trailing_zeros())
+    }
+}
+
+impl Builder {
+    pub(super) fn new(digit_bits: u32, constants: Vec<Constant>) -> Self {
+        Self {
+            plan: Plan {
+                digit_bits,
+                tensors: Vec::new(),
+                columns: Vec::new(),
+                checks: Vec::new(),
+                zeros: Vec::new(),
+                outputs: Vec::new(),
+                lookups: Vec::new(),
+                tables: Vec::new(),
+                constants,
+                recipes: Vec::new(),
+            },
+        }
+    }
+
+    pub(super) fn digit_bits(&self) -> u32 {
+        self.plan.digit_bits
+    }
+
+    pub(super) fn factor_bits(&self) -> u32 {
+        self.plan.digit_bits.min(FACTOR_BITS)
+    }
+
+    pub(super) fn tensor(&mut self, shape: &Shape, interval: Interval, rule: Rule) -> TensorId {
+        let id = self.plan.tensors.len();
+        let bound = |x: i128| i64::try_from(x).unwrap_or(i64::MAX);
+        self.plan.tensors.push(Tensor {
+            shape: shape.clone(),
+            lo: bound(interval.lo),
+            hi: bound(interval.hi),
+            rule,
+        });
+        id
+    }
+
+    pub(super) fn shape(&self, id: TensorId) -> Shape {
+        self.plan
+            .tensors
+            .get(id)
+            .map_or_else(|| Shape::new(&[]), |t| t.shape.clone())
+    }
+
+    pub(super) fn interval(&self, id: TensorId) -> Interval {
+        self.plan
+            .tensors
+            .get(id)
+            .map_or(Interval::of(0), |t| Interval {
+                lo: i128::from(t.lo),
+                hi: i128::from(t.hi),
+            })
+    }
+
+    pub(super) fn column(&mut self, shape: &Shape, kind: ColumnKind) -> TensorId {
+        let interval = match kind {
+            ColumnKind::Digit(bits) => Interval {
+                lo: 0,
+                hi: (1_i128 << bits).saturating_sub(1),
+            },
+            ColumnKind::Bit => Interval { lo: 0, hi: 1 },
+            ColumnKind::Free { lo, hi } => Interval {
+                lo: lo.into(),
+                hi: hi.into(),
+            },
+            ColumnKind::Inverse | ColumnKind::Multiplicity(_) => Interval {
+                lo: 0,
+                hi: i128::from(crate::field::P),
+            },
+        };
+        let column = self.plan.columns.len();
+        let id = self.tensor(shape, interval, Rule::Column(column));
+        self.plan.columns.push(Column { tensor: id, kind });
+        id
+    }
+
+    pub(super) fn number(&mut self, shape: &Shape, layout: NumberLayout) -> Number {
+        let digits = layout
+            .digits
+            .iter()
+            .map(|&(place, width)| (self.column(shape, ColumnKind::Digit(width)), place))
+            .collect();
+        Number { digits, layout }
+    }
+
+    /// A layout with this builder's digits.
+    pub(super) fn layout(&self, interval: Interval) -> Result<NumberLayout, Unsupported> {
+        NumberLayout::of(interval, self.digit_bits()).ok_or(Unsupported {
+            what: "an integer of more than 63 bits",
+        })
+    }
+
+    pub(super) fn recipe(&mut self, recipe: Recipe) {
+        let after = self.plan.tensors.len();
+        self.plan.recipes.push(Scheduled { after, recipe });
+    }
+
+    pub(super) fn check(&mut self, check: Check) {
+        if !check.constraints.is_empty() {
+            self.plan.checks.push(check);
+        }
+    }
+
+    pub(super) fn lookup(&mut self, lookup: Lookup) {
+        self.plan.lookups.push(lookup);
+    }
+
+    pub(super) fn table(&mut self, table: Table) -> usize {
+        self.plan.tables.push(table);
+        self.plan.tables.len().saturating_sub(1)
+    }
+
+    /// An operand over its own domain.
+    pub(super) fn operand(&self, tensor: TensorId) -> Operand {
+        let variables = (0..self.shape(tensor).variables()).collect();
+        self.operand_at(tensor, variables)
+    }
+
+    pub(super) fn operand_at(&self, tensor: TensorId, variables: Vec<usize>) -> Operand {
+        Operand {
+            wire: Wire { tensor, variables },
+            interval: self.interval(tensor),
+        }
+    }
+
+    /// Σ coefficient · tensor, without masks, all of one shape, plus a constant in every cell.
+    pub(super) fn linear(
+        &mut self,
+        shape: &Shape,
+        interval: Interval,
+        parts: &[(i64, TensorId)],
+        constant: i64,
+    ) -> TensorId {
+        let all: Vec<usize> = (0..shape.variables()).collect();
+        let mut terms: Vec<Term> = parts
+            .iter()
+            .map(|&(coefficient, tensor)| Term {
+                coefficient,
+                tensor: Some((tensor, all.clone())),
+                masks: Vec::new(),
+            })
+            .collect();
+        if constant != 0 {
+            terms.push(Term {
+                coefficient: constant,
+                tensor: None,
+                masks: Vec::new(),
+            });
+        }
+        self.tensor(shape, interval, Rule::Linear(terms))
+    }
+
+    /// A tensor seen with other variables, as the same elements.
+    pub(super) fn view(
+        &mut self,
+        tensor: TensorId,
+        shape: &Shape,
+        variables: Vec<usize>,
+        interval: Interval,
+    ) -> TensorId {
+        let term = Term {
+            coefficient: 1,
+            tensor: Some((tensor, variables)),
+            masks: Vec::new(),
+        };
+        self.tensor(shape, interval, Rule::Linear(vec![term]))
+    }
+
+    pub(super) fn sum(&mut self, shape: &Shape, interval: Interval, sum: Sum) -> TensorId {
+        self.tensor(shape, interval, Rule::Sum(sum))
+    }
+
+    /// The plan, if its sizes are within bounds.
+    pub(super) fn finish(mut self) -> Result<Plan, Unsupported> {
+        let rows = 2_u32.checked_shl(self.digit_bits()).unwrap_or(0);
+        self.column(&Shape::new(&[rows]), ColumnKind::Multiplicity(None));
+        let plan = self.plan;
+        let small = |tensor: &Tensor| tensor.shape.variables() <= MAX_TENSOR_VARIABLES;
+        let bound = |sum: &Tensor| match &sum.rule {
+            Rule::Sum(sum) => sum.bound.variables() <= MAX_TENSOR_VARIABLES,
+            _ => true,
+        };
+        if !plan.tensors.iter().all(|t| small(t) && bound(t)) {
+            return Err(Unsupported {
+                what: "a tensor of more than 2^28 elements",
+            });
+        }
+        // Fewer leaves than p, so that multiplicities are numbers.
+        if plan.leaves().variables() > MAX_STACK_VARIABLES
+            || plan.witness().variables() > MAX_STACK_VARIABLES
+        {
+            return Err(Unsupported {
+                what: "an inference of more than 2^30 cells",
+            });
+        }
+        Ok(plan)
+    }
+
+    /// Masks of these axes' real lengths.
+    pub(super) fn masks(shape: &Shape, axes: impl IntoIterator<Item = usize>) -> Vec<Mask> {
+        axes.into_iter()
+            .map(|axis| Mask {
+                axis,
+                from: 0,
+                to: shape.length(axis),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,250 @@
+//! A program's operators as tensors, constraints and lookups (specs/05-proof.md §9).
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proofmark_program::{
+    ConstantId, ElementType, Interface, Node, NodeId, NodeType, Operator, Program, Weights,
+};
+
+use super::build::Builder;
+use super::identity::Interval;
+use super::rule::{Public, Rule, TensorId};
+use super::shape::Shape;
+use super::{Constant, MAX_TENSOR_VARIABLES, Plan, Unsupported};
+
+mod moves;
+mod pointwise;
+mod sums;
+
+/// Element type and dimensions of a constant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConstantType {
+    /// Element type.
+    pub element: ElementType,
+    /// Dimensions.
+    pub shape: Vec<u32>,
+}
+
+/// Types of a program's constants, in the program's order; none if the weights lack one.
+pub fn constant_types<B: AsRef<[u8]>>(
+    program: &Program,
+    weights: &Weights<B>,
+) -> Option<Vec<ConstantType>> {
+    let of = |name: &alloc::string::String| {
+        let view = weights.tensor(name)?;
+        Some(ConstantType {
+            element: view.element(),
+            shape: view.shape().to_vec(),
+        })
+    };
+    program.constants.iter().map(of).collect()
+}
+
+/// The plan for a program whose constants have these types.
+///
+/// # Errors
+/// [`Unsupported`], if this version cannot prove an operator, or not at its size.
+pub fn plan(
+    program: &Program,
+    constants: &[ConstantType],
+    digit_bits: u32,
+) -> Result<Plan, Unsupported> {
+    let constants = constants
+        .iter()
+        .map(|constant| Constant {
+            element: constant.element,
+            shape: Shape::new(&constant.shape),
+        })
+        .collect();
+    let mut lower = Lower {
+        builder: Builder::new(digit_bits, constants),
+        program,
+        nodes: Vec::with_capacity(program.nodes.len()),
+        inputs: 0,
+    };
+    for node in &program.nodes {
+        let id = lower.node(node)?;
+        lower.nodes.push(id);
+    }
+    lower.outputs()?;
+    lower.builder.finish()
+}
+
+/// A program on its way to a plan.
+struct Lower<'p> {
+    builder: Builder,
+    program: &'p Program,
+    /// The tensor of each node so far.
+    nodes: Vec<TensorId>,
+    /// How many inputs there were.
+    inputs: usize,
+}
+
+/// What a malformed program is refused with; [`Program::check_structure`] finds it earlier.
+const MALFORMED: Unsupported = Unsupported {
+    what: "a malformed program",
+};
+
+fn refuse<T>(what: &'static str) -> Result<T, Unsupported> {
+    Err(Unsupported { what })
+}
+
+fn shape_of(of: &NodeType) -> Shape {
+    Shape::new(&of.shape)
+}
+
+fn interval_of(of: &NodeType) -> Interval {
+    Interval {
+        lo: of.lo.into(),
+        hi: of.hi.into(),
+    }
+}
+
+impl Lower<'_> {
+    fn input(&self, node: &Node, at: usize) -> Result<(TensorId, NodeType), Unsupported> {
+        let id: NodeId = *node.inputs.get(at).ok_or(MALFORMED)?;
+        let of = self.program.node(id).ok_or(MALFORMED)?.result.clone();
+        let tensor = usize::try_from(id.0)
+            .ok()
+            .and_then(|at| self.nodes.get(at))
+            .ok_or(MALFORMED)?;
+        Ok((*tensor, of))
+    }
+
+    /// A constant of this shape as a tensor, with values in an interval that the program's check gave it.
+    fn constant(
+        &mut self,
+        id: ConstantId,
+        shape: &[u32],
+        interval: Interval,
+    ) -> Result<TensorId, Unsupported> {
+        let index = usize::try_from(id.0).map_err(|_| MALFORMED)?;
+        let constant = self.builder.plan.constants.get(index).ok_or(MALFORMED)?;
+        if constant.shape.lengths() != shape {
+            return Err(MALFORMED);
+        }
+        let shape = constant.shape.clone();
+        Ok(self.builder.tensor(&shape, interval, Rule::Constant(index)))
+    }
+
+    /// Element type and shape of a constant.
+    fn constant_type(&self, id: ConstantId) -> Result<&Constant, Unsupported> {
+        let index = usize::try_from(id.0).map_err(|_| MALFORMED)?;
+        self.builder.plan.constants.get(index).ok_or(MALFORMED)
+    }
+
+    fn node(&mut self, node: &Node) -> Result<TensorId, Unsupported> {
+        if node.result.by_position {
+            return refuse("decoders");
+        }
+        if shape_of(&node.result).variables() > MAX_TENSOR_VARIABLES {
+            return refuse("a tensor of more than 2^28 elements");
+        }
+        match &node.operator {
+            Operator::Input { .. } => {
+                let id = self.builder.tensor(
+                    &shape_of(&node.result),
+                    interval_of(&node.result),
+                    Rule::Public(Public::Input(self.inputs)),
+                );
+                self.inputs = self.inputs.saturating_add(1);
+                Ok(id)
+            }
+            Operator::Constant { value } => {
+                self.constant(*value, &node.result.shape, interval_of(&node.result))
+            }
+            Operator::Linear { weight, bias } => self.linear(node, *weight, *bias),
+            Operator::Conv {
+                weight,
+                bias,
+                window,
+                groups,
+            } => self.conv(node, *weight, *bias, window, *groups),
+            Operator::MatMul => self.matmul(node),
+            Operator::SumPool { window } => self.sum_pool(node, window),
+            Operator::MaxPool { window } => self.max_pool(node, window),
+            Operator::ReduceSum { axis } => self.reduce_sum(node, *axis),
+            Operator::ReduceMax { axis } => self.reduce_max(node, *axis),
+            Operator::ArgMax => self.arg_max(node),
+            Operator::Requantize { multipliers, shift } => {
+                self.requantize(node, *multipliers, *shift, false)
+            }
+            Operator::ChannelScale { multipliers, shift } => {
+                self.requantize(node, *multipliers, *shift, true)
+            }
+            Operator::Add => self.add(node),
+            Operator::Multiply { shift } => self.multiply(node, *shift),
+            Operator::Clamp => self.clamp(node),
+            Operator::Table { table } => self.table(node, *table),
+            Operator::Reshape => self.reshape_node(node),
+            Operator::Transpose { permutation } => self.transpose(node, permutation),
+            Operator::Concat { axis } => self.concat(node, *axis),
+            Operator::Slice { axis, start, step } => self.slice(node, *axis, *start, *step),
+            Operator::Pad {
+                axis,
+                before,
+                value,
+            } => self.pad(node, *axis, *before, *value),
+            Operator::Tokens => refuse("tokens"),
+            Operator::Positions => refuse("positions"),
+            Operator::Embed { .. } => refuse("embed"),
+            Operator::RmsNorm { .. } => refuse("rms_norm"),
+            Operator::LayerNorm { .. } => refuse("layer_norm"),
+            Operator::Rope { .. } => refuse("rope"),
+            Operator::Attention { .. } => refuse("attention"),
+            Operator::Softmax { .. } => refuse("softmax"),
+            Operator::Trees(_) => refuse("trees"),
+            _ => refuse("an operator of a later version"),
+        }
+    }
+
+    /// The outputs are those of the statement.
+    fn outputs(&mut self) -> Result<(), Unsupported> {
+        let Interface::Tensor { outputs, .. } = &self.program.interface else {
+            return refuse("decoders");
+        };
+        for (index, output) in outputs.iter().enumerate() {
+            let of = &self.program.node(output.node).ok_or(MALFORMED)?.result;
+            let (shape, interval) = (shape_of(of), interval_of(of));
+            // Two values that are equal modulo p are equal.
+            if !interval.plus(interval.scaled(-1)).fits_field() {
+                return refuse("an output whose range is wider than the field");
+            }
+            let node = usize::try_from(output.node.0).map_err(|_| MALFORMED)?;
+            let value = *self.nodes.get(node).ok_or(MALFORMED)?;
+            let given = self
+                .builder
+                .tensor(&shape, interval, Rule::Public(Public::Output(index)));
+            let zero = self
+                .builder
+                .linear(&shape, Interval::of(0), &[(1, value), (-1, given)], 0);
+            self.builder.plan.zeros.push(zero);
+            self.builder.plan.outputs.push(value);
+        }
+        Ok(())
+    }
+
+    fn view_as(&mut self, tensor: TensorId, of: &NodeType, variables: Vec<usize>) -> TensorId {
+        self.builder
+            .view(tensor, &shape_of(of), variables, interval_of(of))
+    }
+}
+
+/// Whether the elements of two shapes have the same padded index, one by one.
+fn same_padding(a: &Shape, b: &Shape) -> bool {
+    let merged = |shape: &Shape| {
+        let mut axes: Vec<u64> = vec![1];
+        for &length in shape.lengths().iter().rev().filter(|n| **n > 1) {
+            match axes.last_mut() {
+                // A length that is a power of two leaves no padding between the rows.
+                Some(inner) if inner.is_power_of_two() => {
+                    *inner = inner.saturating_mul(u64::from(length));
+                }
+                _ => axes.push(u64::from(length)),
+            }
+        }
+        axes
+    };
+    merged(a) == merged(b)
+}

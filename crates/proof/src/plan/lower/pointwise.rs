@@ -1,0 +1,208 @@
+//! Operators on single elements: requantize, channel_scale, add, multiply, clamp, table.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proofmark_program::{ConstantId, ElementType, Node, NodeType};
+
+use super::super::build::{Builder, Operand};
+use super::super::identity::Interval;
+use super::super::recipe::Recipe;
+use super::super::round::{Product, Rounding};
+use super::super::rule::{Rule, TensorId, Term};
+use super::super::shape::Shape;
+use super::super::{ColumnKind, Lookup, Table, Unsupported};
+use super::{Lower, MALFORMED, interval_of, shape_of};
+
+/// Multipliers of 04 §1.3.
+const MULTIPLIERS: Interval = Interval {
+    lo: -65_535,
+    hi: 65_535,
+};
+
+/// Elements of a constant by its type.
+pub(super) fn element_interval(element: ElementType) -> Interval {
+    let bits = match element {
+        ElementType::I8 => 7,
+        ElementType::I16 => 15,
+        ElementType::I32 => 31,
+    };
+    let end = 1_i128 << bits;
+    Interval {
+        lo: end.saturating_neg(),
+        hi: end.saturating_sub(1),
+    }
+}
+
+impl Lower<'_> {
+    fn rounding(node: &Node, products: Vec<Product>, shift: u8) -> Rounding {
+        Rounding {
+            shape: shape_of(&node.result),
+            products,
+            shift: shift.into(),
+            lo: node.result.lo.into(),
+            hi: node.result.hi.into(),
+        }
+    }
+
+    pub(super) fn requantize(
+        &mut self,
+        node: &Node,
+        multipliers: ConstantId,
+        shift: u8,
+        first_axis: bool,
+    ) -> Result<TensorId, Unsupported> {
+        let (x, of) = self.input(node, 0)?;
+        let shape = shape_of(&of);
+        let axis = if first_axis {
+            0
+        } else {
+            of.shape.len().saturating_sub(1)
+        };
+        let one_for_all = self.constant_type(multipliers)?.shape.lengths() == [1];
+        let (channels, variables): (u32, Vec<usize>) = if one_for_all {
+            (1, Vec::new())
+        } else {
+            (shape.length(axis), shape.axis(axis).collect())
+        };
+        let m = self.constant(multipliers, &[channels], MULTIPLIERS)?;
+        let product = Product {
+            sign: 1,
+            a: self.builder.operand(x),
+            b: Some(self.builder.operand_at(m, variables)),
+        };
+        self.builder
+            .round(&Self::rounding(node, vec![product], shift))
+    }
+
+    /// The second operand of add and multiply over the cells of the first.
+    fn suffix(&self, x: &NodeType, y: TensorId, y_of: &NodeType) -> Operand {
+        let shape = shape_of(x);
+        let leading = x.shape.len().saturating_sub(y_of.shape.len());
+        let variables = shape.axes(leading..x.shape.len());
+        self.builder.operand_at(y, variables)
+    }
+
+    pub(super) fn multiply(&mut self, node: &Node, shift: u8) -> Result<TensorId, Unsupported> {
+        let ((x, x_of), (y, y_of)) = (self.input(node, 0)?, self.input(node, 1)?);
+        let product = Product {
+            sign: 1,
+            a: self.builder.operand(x),
+            b: Some(self.suffix(&x_of, y, &y_of)),
+        };
+        self.builder
+            .round(&Self::rounding(node, vec![product], shift))
+    }
+
+    pub(super) fn clamp(&mut self, node: &Node) -> Result<TensorId, Unsupported> {
+        let (x, of) = self.input(node, 0)?;
+        if of.lo >= node.result.lo && of.hi <= node.result.hi {
+            let all = (0..shape_of(&of).variables()).collect();
+            return Ok(self.view_as(x, &node.result, all));
+        }
+        let product = Product {
+            sign: 1,
+            a: self.builder.operand(x),
+            b: None,
+        };
+        self.builder.round(&Self::rounding(node, vec![product], 0))
+    }
+
+    pub(super) fn add(&mut self, node: &Node) -> Result<TensorId, Unsupported> {
+        let ((x, x_of), (y, y_of)) = (self.input(node, 0)?, self.input(node, 1)?);
+        let shape = shape_of(&x_of);
+        let leading = x_of.shape.len().saturating_sub(y_of.shape.len());
+        let terms = vec![
+            Term {
+                coefficient: 1,
+                tensor: Some((x, (0..shape.variables()).collect())),
+                masks: Vec::new(),
+            },
+            Term {
+                coefficient: 1,
+                tensor: Some((y, self.suffix(&x_of, y, &y_of).wire.variables)),
+                masks: Builder::masks(&shape, 0..leading),
+            },
+        ];
+        let interval = interval_of(&node.result);
+        Ok(self.builder.tensor(&shape, interval, Rule::Linear(terms)))
+    }
+
+    pub(super) fn table(
+        &mut self,
+        node: &Node,
+        table: ConstantId,
+    ) -> Result<TensorId, Unsupported> {
+        let (x, of) = self.input(node, 0)?;
+        let element = self.constant_type(table)?.element;
+        let entries = i64::from(of.hi)
+            .saturating_sub(of.lo.into())
+            .saturating_add(1);
+        let entries = u32::try_from(entries).map_err(|_| MALFORMED)?;
+        let values = self.constant(table, &[entries], element_interval(element))?;
+        // One row more than entries, for cells beyond the tensor: (entries, 0).
+        let rows = Shape::new(&[entries.saturating_add(1)]);
+        let values = if rows.variables() == self.builder.shape(values).variables() {
+            let all = (0..rows.variables()).collect();
+            self.builder
+                .view(values, &rows, all, element_interval(element))
+        } else {
+            self.widened(values, &rows, element_interval(element))
+        };
+        let table = self.builder.plan.tables.len();
+        let multiplicity = self
+            .builder
+            .column(&rows, ColumnKind::Multiplicity(Some(table)));
+        let table = self.builder.table(Table {
+            values,
+            multiplicity,
+        });
+        let shape = shape_of(&of);
+        let (lo, entries) = (i64::from(of.lo), i64::from(entries));
+        let beyond = lo.saturating_add(entries);
+        let terms = vec![
+            Term {
+                coefficient: 1,
+                tensor: Some((x, (0..shape.variables()).collect())),
+                masks: Vec::new(),
+            },
+            Term {
+                coefficient: entries,
+                tensor: None,
+                masks: Vec::new(),
+            },
+            Term {
+                coefficient: beyond.saturating_neg(),
+                tensor: None,
+                masks: Builder::masks(&shape, 0..shape.lengths().len()),
+            },
+        ];
+        let range = Interval {
+            lo: 0,
+            hi: entries.into(),
+        };
+        let key = self.builder.tensor(&shape, range, Rule::Linear(terms));
+        let result = self.builder.column(
+            &shape,
+            ColumnKind::Free {
+                lo: node.result.lo.into(),
+                hi: node.result.hi.into(),
+            },
+        );
+        self.builder.recipe(Recipe::Table {
+            key,
+            rows: values,
+            result,
+        });
+        self.builder.lookup(Lookup {
+            table,
+            keys: (key, result),
+        });
+        Ok(result)
+    }
+
+    /// A vector with a longer axis.
+    fn widened(&mut self, vector: TensorId, shape: &Shape, interval: Interval) -> TensorId {
+        self.along(vector, shape, 0, interval, 1, 0)
+    }
+}

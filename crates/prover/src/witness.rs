@@ -1,0 +1,267 @@
+//! Values of all tensors of a plan: what the program computes, and the columns that show it.
+
+mod recipes;
+mod sums;
+
+use proofmark_kernels::Pool;
+use proofmark_proof::field::F;
+use proofmark_proof::plan::{
+    ColumnKind, Map, Mask, Plan, Public, Rule, Scheduled, Shape, TensorId, Term, padded,
+};
+
+use crate::ProverError;
+
+/// What a prover is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'g> {
+    /// Elements of each input, in the order of the interface.
+    pub inputs: &'g [&'g [i32]],
+    /// Elements of each constant, in the program's order.
+    pub constants: &'g [Vec<i32>],
+}
+
+/// Values of every tensor over its padded indices; inverses as their representatives below p.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// By tensor.
+    pub values: Vec<Vec<i32>>,
+}
+
+impl Witness {
+    /// Computes everything.
+    ///
+    /// # Errors
+    /// The given lengths are not the plan's, or a value leaves its type: the program was not checked.
+    pub fn compute(plan: &Plan, given: Given<'_>, _pool: &Pool) -> Result<Self, ProverError> {
+        let mut witness = Self {
+            values: vec![Vec::new(); plan.tensors.len()],
+        };
+        let mut recipes = plan.recipes.iter().peekable();
+        for (id, tensor) in plan.tensors.iter().enumerate() {
+            while let Some(Scheduled { recipe, .. }) =
+                recipes.next_if(|scheduled| scheduled.after <= id)
+            {
+                witness.follow(recipe)?;
+            }
+            let shape = &tensor.shape;
+            let values = match &tensor.rule {
+                Rule::Public(Public::Input(index)) => {
+                    let elements = given.inputs.get(*index).copied().unwrap_or(&[]);
+                    scatter(shape, elements, "elements of an input")?
+                }
+                Rule::Public(Public::Output(index)) => {
+                    let output = plan.outputs.get(*index).copied().unwrap_or(id);
+                    witness.values[output].clone()
+                }
+                Rule::Public(Public::Positions) => {
+                    let mut line = vec![0; 1 << shape.variables()];
+                    for (value, at) in line.iter_mut().zip(0..).take(shape.length(0) as usize) {
+                        *value = at;
+                    }
+                    line
+                }
+                Rule::Public(Public::Inside { masks, maps }) => inside(shape, masks, maps),
+                Rule::Constant(index) => {
+                    let elements = given.constants.get(*index).map_or(&[][..], Vec::as_slice);
+                    scatter(shape, elements, "elements of a constant")?
+                }
+                // A recipe fills it.
+                Rule::Column(_) => continue,
+                Rule::Linear(terms) => witness.linear(shape, terms),
+                Rule::Sum(sum) => witness.sum(shape, sum)?,
+            };
+            witness.values[id] = values;
+        }
+        for Scheduled { recipe, .. } in recipes {
+            witness.follow(recipe)?;
+        }
+        witness.count(plan);
+        Ok(witness)
+    }
+
+    /// Elements of a tensor, without padding.
+    #[must_use]
+    pub fn elements(&self, shape: &Shape, tensor: TensorId) -> Vec<i32> {
+        let values = &self.values[tensor];
+        padded(shape).map(|at| values[at]).collect()
+    }
+
+    fn linear(&self, shape: &Shape, terms: &[Term]) -> Vec<i32> {
+        let variables = shape.variables();
+        let mut sums = vec![0_i64; 1 << variables];
+        for term in terms {
+            let masks = Masks::new(shape, &term.masks);
+            match &term.tensor {
+                Some((tensor, places)) => {
+                    let values = &self.values[*tensor];
+                    let projection = Projection::new(variables, places);
+                    for (at, sum) in sums.iter_mut().enumerate() {
+                        if masks.allow(at) {
+                            *sum += term.coefficient * i64::from(values[projection.at(at)]);
+                        }
+                    }
+                }
+                None => {
+                    for (at, sum) in sums.iter_mut().enumerate() {
+                        if masks.allow(at) {
+                            *sum += term.coefficient;
+                        }
+                    }
+                }
+            }
+        }
+        // What leaves the type is no value of a checked program; the constraints then fail.
+        sums.into_iter().map(|sum| sum as i32).collect()
+    }
+
+    /// Counts how often each row of each table is looked up.
+    pub fn count(&mut self, plan: &Plan) {
+        let mut digits = vec![0_i32; 2 << plan.digit_bits];
+        for column in &plan.columns {
+            if let ColumnKind::Digit(bits) = column.kind {
+                for value in &self.values[column.tensor] {
+                    // A digit that is none has no row.
+                    let row = usize::try_from(*value)
+                        .ok()
+                        .map(|value| (1 << bits) + value);
+                    if let Some(count) = row.and_then(|row| digits.get_mut(row)) {
+                        *count += 1;
+                    }
+                }
+            }
+        }
+        for column in &plan.columns {
+            match column.kind {
+                ColumnKind::Multiplicity(None) => {
+                    self.values[column.tensor] = std::mem::take(&mut digits);
+                }
+                ColumnKind::Multiplicity(Some(table)) => {
+                    let rows = 1 << plan.tensors[column.tensor].shape.variables();
+                    let mut counts = vec![0_i32; rows];
+                    for lookup in plan.lookups.iter().filter(|lookup| lookup.table == table) {
+                        for key in &self.values[lookup.keys.0] {
+                            if let Some(count) = usize::try_from(*key)
+                                .ok()
+                                .and_then(|key| counts.get_mut(key))
+                            {
+                                *count += 1;
+                            }
+                        }
+                    }
+                    self.values[column.tensor] = counts;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Elements at their padded places.
+fn scatter(shape: &Shape, elements: &[i32], what: &'static str) -> Result<Vec<i32>, ProverError> {
+    let mut values = vec![0; 1 << shape.variables()];
+    let expected: u64 = shape.lengths().iter().map(|n| u64::from(*n)).product();
+    if elements.len() as u64 != expected {
+        return Err(ProverError::Length {
+            what,
+            expected,
+            got: elements.len() as u64,
+        });
+    }
+    for (at, element) in padded(shape).zip(elements) {
+        values[at] = *element;
+    }
+    Ok(values)
+}
+
+fn inside(shape: &Shape, masks: &[Mask], maps: &[Map]) -> Vec<i32> {
+    let variables = shape.variables();
+    let masks = Masks::new(shape, masks);
+    let maps: Vec<(Projection, Vec<bool>)> = maps
+        .iter()
+        .map(|map| {
+            let rows = map.rows();
+            let mut has = vec![false; 1 << rows.len()];
+            map.entries(|entry| has[entry.row] = true);
+            (Projection::new(variables, &rows), has)
+        })
+        .collect();
+    (0..1_usize << variables)
+        .map(|at| {
+            let all = maps.iter().all(|(projection, has)| has[projection.at(at)]);
+            i32::from(all && masks.allow(at))
+        })
+        .collect()
+}
+
+/// Bits of an index picked into another: variable j of the result is variable `places[j]` of the index.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    low: Vec<usize>,
+    high: Vec<usize>,
+    low_bits: usize,
+}
+
+impl Projection {
+    /// From indices of this many variables.
+    #[must_use]
+    pub fn new(variables: usize, places: &[usize]) -> Self {
+        let low_bits = variables / 2;
+        let picked = |index: usize| {
+            places.iter().fold(0, |sum, place| {
+                sum << 1 | (index >> (variables - 1 - place) & 1)
+            })
+        };
+        Self {
+            low: (0..1 << low_bits).map(picked).collect(),
+            high: (0..1 << (variables - low_bits))
+                .map(|index| picked(index << low_bits))
+                .collect(),
+            low_bits,
+        }
+    }
+
+    /// The picked bits of an index.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, index: usize) -> usize {
+        self.high[index >> self.low_bits] | self.low[index & ((1 << self.low_bits) - 1)]
+    }
+}
+
+/// Intervals of axes.
+struct Masks {
+    /// Shift and mask of an axis' bits, and its interval.
+    axes: Vec<(usize, usize, std::ops::Range<usize>)>,
+}
+
+impl Masks {
+    fn new(shape: &Shape, masks: &[Mask]) -> Self {
+        let axes = masks
+            .iter()
+            .map(|mask| {
+                let axis = shape.axis(mask.axis);
+                let shift = shape.variables() - axis.end;
+                (
+                    shift,
+                    (1 << axis.len()) - 1,
+                    mask.from as usize..mask.to as usize,
+                )
+            })
+            .filter(|(_, bits, range)| *range != (0..bits + 1))
+            .collect();
+        Self { axes }
+    }
+
+    #[inline]
+    fn allow(&self, at: usize) -> bool {
+        self.axes
+            .iter()
+            .all(|(shift, bits, range)| range.contains(&(at >> shift & bits)))
+    }
+}
+
+/// Integers as elements of F.
+#[must_use]
+pub fn base(values: &[i32]) -> Vec<F> {
+    values.iter().map(|value| F::from_i32(*value)).collect()
+}
