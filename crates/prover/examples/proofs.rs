@@ -145,12 +145,7 @@ impl Network {
             window,
             groups: 1,
         };
-        self.add(
-            operator,
-            &[outputs, grown(h), grown(w)],
-            -reach,
-            reach,
-        );
+        self.add(operator, &[outputs, grown(h), grown(w)], -reach, reach);
         self.activate(channels * kernel * kernel);
     }
 
