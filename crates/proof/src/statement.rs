@@ -1,9 +1,11 @@
 //! What a proof says (specs/05-proof.md §7).
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use proofmark_program::{Interface, Program};
+use proofmark_program::{CheckedProgram, Interface, Program, program_digest, weights_root};
 
+use crate::plan::{ConstantType, constant_types};
 use crate::weights::WeightsCommitment;
 use crate::{Rejection, Transcript};
 
@@ -19,24 +21,42 @@ pub enum WeightsMode<'s> {
     Public(&'s PublicWeights),
 }
 
-/// Weights that the verifier has.
+/// Weights that the verifier has, and with which it has checked the program.
 #[derive(Debug, Clone)]
 pub struct PublicWeights {
-    /// Root of the weights file.
-    pub root: [u8; 32],
-    /// The constants' types.
-    pub types: Vec<crate::plan::ConstantType>,
-    /// The constants' elements, in the program's order.
-    pub constants: Vec<Vec<i32>>,
+    root: [u8; 32],
+    types: Vec<ConstantType>,
+    constants: Vec<Vec<i32>>,
+}
+
+impl PublicWeights {
+    /// The constants of a checked program; none if it lacks one, which no checked program does. Reads every byte once.
+    pub fn of<B: AsRef<[u8]>>(checked: &CheckedProgram<B>) -> Option<Self> {
+        let (program, weights) = (checked.program(), checked.weights());
+        let elements = |name: &String| Some(weights.tensor(name)?.iter().collect());
+        Some(Self {
+            root: *weights_root(weights.bytes()).as_bytes(),
+            types: constant_types(program, weights)?,
+            constants: program
+                .constants
+                .iter()
+                .map(elements)
+                .collect::<Option<_>>()?,
+        })
+    }
+
+    /// Elements of a constant.
+    #[must_use]
+    pub fn constant(&self, index: usize) -> Option<&[i32]> {
+        self.constants.get(index).map(Vec::as_slice)
+    }
 }
 
 /// "The program, with these weights, gives these outputs for these inputs", for one receipt.
 #[derive(Debug, Clone, Copy)]
 pub struct Statement<'s> {
-    /// The program, whose digest is `program_digest`.
+    /// The program; its digest is said first.
     pub program: &'s Program,
-    /// Digest of the program file.
-    pub program_digest: [u8; 32],
     /// Digest of the model's closure.
     pub closure_digest: [u8; 32],
     /// The weights.
@@ -54,7 +74,7 @@ pub struct Statement<'s> {
 impl Statement<'_> {
     /// The constants' types.
     #[must_use]
-    pub fn constant_types(&self) -> &[crate::plan::ConstantType] {
+    pub fn constant_types(&self) -> &[ConstantType] {
         match self.weights {
             WeightsMode::Committed(commitment) => &commitment.types,
             WeightsMode::Public(weights) => &weights.types,
@@ -94,10 +114,16 @@ impl Statement<'_> {
     }
 
     /// A transcript that has said all of it.
-    #[must_use]
-    pub fn transcript(&self) -> Transcript {
+    ///
+    /// # Errors
+    /// `proof.statement`, if the program has no file.
+    pub fn transcript(&self) -> Result<Transcript, Rejection> {
+        let file = self
+            .program
+            .encode()
+            .map_err(|_| Rejection::failed("proof.statement", "the program is malformed"))?;
         let mut transcript = Transcript::new(PROTOCOL);
-        transcript.absorb("program", &self.program_digest);
+        transcript.absorb("program", program_digest(&file).as_bytes());
         transcript.absorb("closure", &self.closure_digest);
         match self.weights {
             WeightsMode::Committed(commitment) => {
@@ -113,6 +139,6 @@ impl Statement<'_> {
                 transcript.absorb(label, &bytes);
             }
         }
-        transcript
+        Ok(transcript)
     }
 }

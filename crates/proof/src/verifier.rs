@@ -48,7 +48,7 @@ pub fn verify(proof: &[u8], statement: &Statement<'_>) -> Result<Account, Reject
         .check_structure()
         .map_err(|_| Rejection::failed("proof.statement", "the program is malformed"))?;
     statement.check()?;
-    let mut incoming = Incoming::new(statement.transcript(), proof);
+    let mut incoming = Incoming::new(statement.transcript()?, proof);
     let digit_bits = receive_digit_bits(&mut incoming)?;
     let plan = plan(statement.program, statement.constant_types(), digit_bits)?;
     let witness = receive_commitment(&mut incoming, plan.witness().variables())?;
@@ -231,7 +231,7 @@ fn check_constants(
     openings: &Openings,
 ) -> Result<(), Rejection> {
     for (index, (constant, claims)) in plan.constants.iter().zip(&openings.constants).enumerate() {
-        let elements = weights.constants.get(index).ok_or(WRONG_CONSTANT)?;
+        let elements = weights.constant(index).ok_or(WRONG_CONSTANT)?;
         for claim in claims {
             if evaluate(&constant.shape, elements, &claim.point) != claim.value {
                 return Err(WRONG_CONSTANT);

@@ -13,8 +13,7 @@ use std::time::Instant;
 use proofmark_kernels::{Isa, Pool};
 use proofmark_program::{
     CheckedProgram, InputKind, Interface, NodeId, NodeType, Operator, OutputKind, Program,
-    ProgramBuilder, TensorInput, TensorOutput, Weights, WeightsWriter, Window2d, program_digest,
-    reference,
+    ProgramBuilder, TensorInput, TensorOutput, Weights, WeightsWriter, Window2d, reference,
 };
 use proofmark_proof::{Statement, WeightsMode, verify};
 use proofmark_prover::{
@@ -262,7 +261,6 @@ fn measure(name: &str, checked: &CheckedProgram<Vec<u8>>, parameters: usize, mac
     let committing = started.elapsed().as_secs_f64();
     let statement = Statement {
         program,
-        program_digest: *program_digest(&program.encode().unwrap()).as_bytes(),
         closure_digest: [0; 32],
         weights: WeightsMode::Committed(weights.public()),
         receipt_id: [0; 16],

@@ -233,7 +233,7 @@ pub fn prove_witness(
     statement: &Statement<'_>,
     watch: &dyn Watch,
 ) -> Result<Vec<u8>, ProverError> {
-    let mut proof = Outgoing::new(statement.transcript());
+    let mut proof = Outgoing::new(statement.transcript().map_err(ProverError::Protocol)?);
     proof.send("digit bits", &[plan.digit_bits as u8]);
     let stack = plan.witness();
     let values = stacked(plan, witness, &stack);

@@ -8,7 +8,7 @@
 
 use proofmark_kernels::{Isa, Pool};
 use proofmark_program::arbitrary::Case;
-use proofmark_program::{Program, program_digest, reference, weights_root};
+use proofmark_program::{Program, reference};
 use proofmark_proof::soundness::Account;
 use proofmark_proof::{
     PublicWeights, Rejection, Statement, WeightsCommitment, WeightsMode, verify,
@@ -25,7 +25,6 @@ pub struct Inference {
     pub weights: PublicWeights,
     pub inputs: Vec<Vec<i32>>,
     pub outputs: Vec<Vec<i32>>,
-    pub program_digest: [u8; 32],
 }
 
 impl Inference {
@@ -36,18 +35,12 @@ impl Inference {
         let slices: Vec<&[i32]> = inputs.iter().map(Vec::as_slice).collect();
         let outputs = reference::tensors(&checked, &slices).unwrap();
         let model = Model::new(&checked).unwrap();
-        let file = case.program.encode().unwrap();
         Self {
             program: case.program.clone(),
-            weights: PublicWeights {
-                root: *weights_root(&case.weights).as_bytes(),
-                types: model.types().to_vec(),
-                constants: model.constants().to_vec(),
-            },
+            weights: PublicWeights::of(&checked).unwrap(),
             model,
             inputs,
             outputs: outputs.into_iter().map(|tensor| tensor.elements).collect(),
-            program_digest: *program_digest(&file).as_bytes(),
         }
     }
 
@@ -55,7 +48,6 @@ impl Inference {
     pub fn statement(&self) -> Statement<'_> {
         Statement {
             program: &self.program,
-            program_digest: self.program_digest,
             closure_digest: [1; 32],
             weights: WeightsMode::Public(&self.weights),
             receipt_id: [2; 16],
