@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64ct::{Base64, Encoding as _};
 use proofmark_confidence::audit::Outcome;
-use proofmark_engine::{Model, Replayer};
+use proofmark_engine::Model;
 use proofmark_keys::Serving;
 use proofmark_receipt::{Bundle, ReceiptLeaf, SignedReceipt, SignedReplay};
 use proofmark_verify::{Presented, Requirement, Roots, Verdict, verify};
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::ambient::now_s;
 use crate::error::CommandError;
 use crate::node::Node;
-use crate::replay::{ModelSource, Opened};
+use crate::replay::{Machine, ModelSource, Opened};
 
 /// What became of one selected answer.
 pub(super) struct Audited {
@@ -33,7 +33,7 @@ pub(super) struct Examiner<'e> {
     pub(super) roots: &'e Roots,
     pub(super) signer: &'e Serving,
     pub(super) models: ModelSource,
-    pub(super) open: Option<(Arc<Model>, Replayer)>,
+    pub(super) open: Option<(Arc<Model>, Machine)>,
 }
 
 /// Why an answer was not confirmed, and whose fault that is.
@@ -136,7 +136,7 @@ impl Examiner<'_> {
             why,
         };
         let is_open =
-            |(model, _): &(Arc<Model>, Replayer)| model.closure().as_bytes() == opened.closure();
+            |(model, _): &(Arc<Model>, Machine)| model.closure().as_bytes() == opened.closure();
         if !self.open.as_ref().is_some_and(is_open) {
             // A model that the auditor does not have is the auditor's affair.
             self.open = Some(
@@ -145,12 +145,12 @@ impl Examiner<'_> {
                     .map_err(|error| not_audited(told(&error)))?,
             );
         }
-        let Some((model, replayer)) = &mut self.open else {
+        let Some((model, machine)) = &mut self.open else {
             return Err(not_audited("no model".into()));
         };
         // What no node could have executed is a finding.
         let verdict = opened
-            .replay(model, replayer, now_s())
+            .replay(model, machine, now_s())
             .map_err(|error| finding(told(&error)))?;
         let replay = SignedReplay::sign(&verdict, &self.signer.key)
             .map_err(|error| not_audited(error.to_string()))?;
