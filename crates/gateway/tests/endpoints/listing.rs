@@ -96,6 +96,7 @@ async fn a_line_says_what_was_asked_and_how_it_ended() {
     node.log(&exchange).await;
     let page = node.get("/v1/receipts?model=lab%2Fm").await.json();
     let line = serde_json::json!({
+        "entry": 0,
         "id": exchange.id().to_string(),
         "created_ms": exchange.unix_ms,
         "model": "lab/m",
