@@ -11,7 +11,7 @@ pub const DEGREE: usize = 5;
 /// Bytes of an element of [`E`] in a proof.
 pub const E_BYTES: usize = 4 * DEGREE;
 
-/// An element c₀ + c₁·x + … + c₄·x⁴ of F[x] modulo x⁵ + x² − 1 (specs/05-proof.md §1).
+/// An element c₀ + c₁·x + … + c₄·x⁴ of `F[x]` modulo x⁵ + x² − 1 (specs/05-proof.md §1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(transparent)]
 pub struct E(pub [F; DEGREE]);

@@ -97,7 +97,7 @@ pub struct Lookup {
     pub keys: (TensorId, TensorId),
 }
 
-/// A table of rows (i, values[i]).
+/// A table of rows (i, `values[i]`).
 #[derive(Debug, Clone)]
 pub struct Table {
     /// The values, a tensor of one axis.

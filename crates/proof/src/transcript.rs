@@ -106,7 +106,7 @@ impl Transcript {
             .collect()
     }
 
-    /// What a nonce is sought for: the key and the message's first 32 bytes; see [`work_done`].
+    /// What a nonce is sought for: the key and the message's first 32 bytes; see `work_done`.
     #[must_use]
     pub fn work(&self) -> Work {
         Work {

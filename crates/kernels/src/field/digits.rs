@@ -67,7 +67,7 @@ impl Columns {
     }
 
     /// For each strip of at most 64 columns of `matrix`, [rows, width], and each of its tiles, calls `take` with the tile's number,
-    /// Σ_h a_q[h]·m[h, column] as [count, 64], and the strip's part of `out`, of which `each` belong to a column.
+    /// `Σ_h a_q[h]·m[h, column]` as [count, 64], and the strip's part of `out`, of which `each` belong to a column.
     ///
     /// # Panics
     /// If lengths differ, or the width is no multiple of 16.
@@ -242,7 +242,7 @@ fn wide(
     }
 }
 
-/// Σ_w weights[w]·m[h, w] for each row of `matrix`, [rows, width], width a multiple of 16 and at most 2^12.
+/// `Σ_w weights[w]·m[h, w]` for each row of `matrix`, [rows, width], width a multiple of 16 and at most 2^12.
 ///
 /// # Panics
 /// If lengths differ.

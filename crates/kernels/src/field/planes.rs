@@ -116,7 +116,7 @@ impl Planes {
         std::array::from_fn(|c| &self.words[c * self.stride..][..self.len])
     }
 
-    /// The polynomial Σ_i a[i](X)·b[i](X) over the first variable X, both vectors being linear in it: its value at 0 and its
+    /// The polynomial `Σ_i a[i](X)·b[i](X)` over the first variable X, both vectors being linear in it: its value at 0 and its
     /// coefficient of X².
     ///
     /// # Panics
@@ -167,7 +167,7 @@ impl Planes {
         (self.stride, self.len) = (half, half);
     }
 
-    /// Adds Σ_k coefficients[k]·places[k]^i to each element i.
+    /// Adds `Σ_k coefficients[k]·places[k]^i` to each element i.
     ///
     /// # Panics
     /// If there are not as many coefficients as places.

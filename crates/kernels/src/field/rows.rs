@@ -15,7 +15,7 @@ use crate::{Isa, Pool};
 /// Words that a task reads, at least.
 const TASK: usize = 1 << 14;
 
-/// Σ_w weights[w]·rows[h, w] for each row; the width, which is the number of weights, is a multiple of 16.
+/// `Σ_w weights[w]·rows[h, w]` for each row; the width, which is the number of weights, is a multiple of 16.
 ///
 /// # Panics
 /// If lengths differ.
@@ -34,7 +34,7 @@ pub fn fold_words(pool: &Pool, isa: Isa, rows: &[F], weights: &[E]) -> Vec<E> {
     out
 }
 
-/// Σ_h weights[h]·rows[h, w] for each column; the width is a multiple of 16.
+/// `Σ_h weights[h]·rows[h, w]` for each column; the width is a multiple of 16.
 ///
 /// # Panics
 /// If lengths differ.

@@ -18,7 +18,7 @@ pub enum Map {
         /// Shape of the operand.
         operand: Shape,
     },
-    /// Ones where bound = ids[row].
+    /// Ones where bound = `ids[row]`.
     Gather {
         /// Variables of the result that index the rows.
         rows: Vec<usize>,
