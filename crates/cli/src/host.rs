@@ -30,6 +30,7 @@ use crate::commands::key::api::access_error;
 use crate::data::{keys_dir, log_dir};
 use crate::error::CommandError;
 use crate::files;
+use crate::models;
 use crate::roots::NODE_ROOTS_FILE;
 use crate::running::Claim;
 pub(crate) use refresher::Refresher;
@@ -100,7 +101,7 @@ impl Host {
             max_content_bytes: usize::try_from(config.store.max_content_bytes)
                 .unwrap_or(usize::MAX),
             roots: self.roots.clone(),
-            upstreams: config.upstream.len(),
+            serves: !config.upstream.is_empty() || models::serves_any(config),
         };
         router(Arc::new(Endpoints::new(endpoints, Arc::new(SystemClock))))
     }

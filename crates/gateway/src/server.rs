@@ -164,6 +164,14 @@ impl<I: Issuer> Handler for Gateway<I> {
         if request.method() != Method::POST {
             return GatewayError::MethodNotAllowed { allow: "POST" }.into_response();
         }
+        // It would be neither forwarded nor committed to.
+        if request.uri().query().is_some_and(|query| !query.is_empty()) {
+            return GatewayError::InvalidQuery {
+                param: "query",
+                expected: "expected no parameters here",
+            }
+            .into_response();
+        }
         self.relay.handle(operation, request).await
     }
 }

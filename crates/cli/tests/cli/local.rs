@@ -1,5 +1,6 @@
 //! The model inside of the program: executed, receipted, and executed again by somebody else.
 
+use http::Method;
 use proofmark_receipt::{Bundle, DisclosedValues, Disclosure};
 use serde_json::{Value, json};
 
@@ -150,6 +151,13 @@ fn every_way_to_ask_replays_to_the_same() {
 }
 
 #[test]
+fn a_node_with_a_model_of_its_own_is_ready() {
+    let (world, _home, node) = started();
+    let ready = world.send(&node.url(), Method::GET, "/readyz", "", &[]);
+    assert_eq!(ready.status, 200, "{:?}", ready.body);
+}
+
+#[test]
 fn what_the_engine_does_not_have_is_refused_by_name() {
     let (world, _home, node) = started();
     let refused = |extra: Value, param: &str| {
@@ -176,7 +184,7 @@ fn what_the_engine_does_not_have_is_refused_by_name() {
         (400, &json!("context_length_exceeded")),
         "{answer}"
     );
-    let models = world.send(&node.url(), http::Method::GET, "/v1/models", "", &[]);
+    let models = world.send(&node.url(), Method::GET, "/v1/models", "", &[]);
     let models: Value = serde_json::from_slice(&models.body).unwrap();
     assert_eq!(models["data"][0]["id"], "fable", "{models}");
 }

@@ -60,8 +60,8 @@ impl Endpoints {
     /// Why requests should go elsewhere; nothing if they should not.
     async fn not_ready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        if self.config.upstreams == 0 {
-            reasons.push("no upstream is configured".to_owned());
+        if !self.config.serves {
+            reasons.push("no upstream and no model is configured".to_owned());
         }
         for (name, log) in [
             ("receipts", self.receipts_log()),

@@ -34,8 +34,8 @@ pub struct EndpointsConfig {
     pub max_content_bytes: usize,
     /// The roots by which strangers can verify this node, as it proposes them.
     pub roots: Roots,
-    /// How many upstreams are configured.
-    pub upstreams: usize,
+    /// Whether there is anything to answer with: an upstream, or a model of the node's own.
+    pub serves: bool,
 }
 
 /// State of the endpoints.

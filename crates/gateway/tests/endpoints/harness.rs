@@ -24,7 +24,7 @@ pub(crate) const MAX_CONTENT_BYTES: usize = 64 * 1024;
 
 /// What a test changes about its node.
 pub(crate) struct Options {
-    pub(crate) upstreams: usize,
+    pub(crate) serves: bool,
     pub(crate) retention: RetentionPolicy,
     pub(crate) capacity: CapacityConfig,
     /// Of the receipts log.
@@ -34,7 +34,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            upstreams: 1,
+            serves: true,
             retention: RetentionPolicy::new(true, 183, 30),
             capacity: CapacityConfig::default(),
             checkpoint_interval: Duration::from_millis(1),
@@ -83,7 +83,7 @@ impl Node {
             retention: options.retention,
             max_content_bytes: MAX_CONTENT_BYTES,
             roots: ground.roots.clone(),
-            upstreams: options.upstreams,
+            serves: options.serves,
         };
         let (pending, metrics) = (config.pending.clone(), config.metrics.clone());
         let endpoints = Arc::new(Endpoints::new(config, Arc::new(ground.clock.clone())));

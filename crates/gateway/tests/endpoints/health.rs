@@ -19,16 +19,16 @@ async fn a_node_that_can_work_is_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_without_upstreams_is_not_ready() {
+async fn a_node_with_nothing_to_answer_with_is_not_ready() {
     let node = Node::start_with(Options {
-        upstreams: 0,
+        serves: false,
         ..Options::default()
     })
     .await;
     let ready = node.get("/readyz").await;
     assert_eq!(
         (ready.status.as_u16(), &ready.json()["reasons"][0]),
-        (503, &"no upstream is configured".into())
+        (503, &"no upstream and no model is configured".into())
     );
     assert_eq!(node.get("/healthz").await.status, 200);
 }

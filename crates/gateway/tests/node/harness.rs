@@ -108,7 +108,7 @@ impl Node {
             retention,
             max_content_bytes: DEFAULT_MAX_CONTENT_BYTES,
             roots: ground.roots.clone(),
-            upstreams: config.upstream.len(),
+            serves: !config.upstream.is_empty(),
         };
         let endpoints = Arc::new(Endpoints::new(endpoints, clock.clone()));
         let parts = GatewayParts {

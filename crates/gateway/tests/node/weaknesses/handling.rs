@@ -152,5 +152,8 @@ async fn w2_a_parameter_that_cannot_be_understood_is_refused_not_dropped() {
         assert_eq!(refused.status, 400, "{member}: {}", refused.text());
         assert_eq!(refused.header("x-proofmark-receipt"), "");
     }
+    let path = format!("{CHAT}?api-version=2026");
+    let refused = node.post(None, &path, &chat("mock-1", "Hello")).await;
+    assert_eq!(refused.error(), (400, "invalid_value".into()));
     assert_eq!(node.mock.counters().requests, 0, "nothing was forwarded");
 }
