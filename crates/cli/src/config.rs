@@ -6,6 +6,7 @@ mod hint;
 mod settings;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,11 @@ impl Loaded {
 impl ConfigArgs {
     /// Reads everything and checks the whole.
     pub(crate) fn load(&self) -> Result<Loaded, CommandError> {
-        self.load_with(std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)))
+        // What is not Unicode is none of ours.
+        let unicode = |text: OsString| text.into_string().ok();
+        self.load_with(
+            std::env::vars_os().filter_map(|(name, value)| Some((unicode(name)?, unicode(value)?))),
+        )
     }
 
     fn load_with(
@@ -139,7 +144,7 @@ impl ConfigArgs {
             config,
             file,
             origins,
-            warnings: misspelt(environment.keys()),
+            warnings: misspelt(environment.keys().filter(|name| name.starts_with(PREFIX))),
         })
     }
 

@@ -134,6 +134,13 @@ fn write_settings(out: &mut dyn Write, loaded: &Loaded, origin: bool) -> io::Res
             &format!("base_url = {:?}", upstream.base_url),
             origin.clone(),
         )?;
+        if let Some(variable) = &upstream.api_key_env {
+            let line = format!("api_key_env = {variable:?}");
+            write_line(out, &line, origin.clone())?;
+        }
+        if let Some(file) = &upstream.api_key_file {
+            write_line(out, &format!("api_key_file = {file:?}"), origin.clone())?;
+        }
         let models = &upstream.models;
         write_line(out, &format!("models = {models:?}"), origin)?;
     }
@@ -164,6 +171,8 @@ fn describe(loaded: &Loaded) -> Value {
         json!({
             "name": upstream.name,
             "base_url": upstream.base_url,
+            "api_key_env": upstream.api_key_env,
+            "api_key_file": upstream.api_key_file,
             "models": upstream.models,
             "origin": loaded.origin(&format!("upstream.{}", upstream.name)).to_string(),
         })

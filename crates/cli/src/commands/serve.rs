@@ -82,9 +82,13 @@ async fn serve(ui: &mut Ui, loaded: &Loaded) -> CommandResult {
             due.as_str()
         ));
     }
-    publish(&host.keys, &host.registry)
-        .await
-        .map_err(log_error)?;
+    tokio::select! {
+        published = publish(&host.keys, &host.registry) => published.map_err(log_error)?,
+        () = stop.first() => {
+            host.close().await?;
+            return Err(CommandError::internal("stopped before the registry log was published"));
+        }
+    }
     host.write_roots(&config.data)?;
     let issuer = Arc::new(host.issuer(config)?);
     let served: Vec<String> = local.iter().map(|model| models::describe(model)).collect();

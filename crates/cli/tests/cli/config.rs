@@ -104,3 +104,23 @@ fn doctor_of_an_empty_home() {
     home.write("proofmark.toml", "nonsense = 1");
     assert!(home.expect(1, &["doctor"]).out.contains('✘'));
 }
+
+#[test]
+fn the_key_of_an_upstream_of_a_flag_is_in_the_environment() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let home = Home::new();
+    let flag = "mine=https://api.provider.example/v1";
+    let mut command = home.command(&["config", "show", "--upstream", flag]);
+    command
+        .env("MINE_API_KEY", "sk-1")
+        .env("NOT_UNICODE", std::ffi::OsStr::from_bytes(b"\xff"));
+    let ended = finish(&mut command, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(
+        ended.out.contains("api_key_env = \"MINE_API_KEY\""),
+        "{}",
+        ended.out
+    );
+    assert!(!ended.out.contains("sk-1"), "{}", ended.out);
+}

@@ -1,12 +1,13 @@
 //! A real server in front of a mock upstream; its bundles in the hands of strangers, friends and forgers.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use proofmark_keys::{KeyFile, KeyRole, OsEntropy};
 use proofmark_receipt::{Bundle, SignedKeyStatement, SignedReceipt};
 
-use crate::support::{Home, Server, World, eventually, question};
+use crate::support::{Home, PATIENCE, Server, World, eventually, question};
 
 /// Fetches the bundle of `id` with everything opened into `answer.receipt`.
 fn fetch(home: &Home, id: &str) {
@@ -734,4 +735,51 @@ fn contents_and_secrets_are_in_no_log_line() {
             "{hidden}"
         );
     }
+}
+
+/// A standard error on a full disk loses what the server says about itself; its answers go on.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_cannot_log_answers_on() {
+    let (world, home) = (World::new(), Home::new());
+    let node = home.command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", "exec \"$0\" \"$@\" 2>/dev/full"])
+        .arg(node.get_program())
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(home.path("data"))
+        .args(["--upstream", &world.upstream_flag()])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
+    let node = Server::start(&mut shell);
+    for stream in [false, true] {
+        let answer = world.ask(&node.url(), &question("Hello", stream), &[]);
+        assert_eq!(answer.status, 200);
+        assert!(!answer.receipt().is_empty());
+    }
+    assert_eq!(node.stop().code, 0);
+}
+
+#[test]
+fn a_server_that_is_still_starting_can_be_stopped() {
+    let home = Home::new();
+    // The first checkpoint of the registry takes as long as this, and serving waits for it.
+    home.write("proofmark.toml", "[log]\ncheckpoint_interval_ms = 60000\n");
+    let mut child = home
+        .command(&["serve", "--listen", "127.0.0.1:0", "--data", "data"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !home.path("data/log/registry/public/checkpoint").exists() {
+        assert!(started.elapsed() < PATIENCE, "it does not start");
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let code = child.wait().unwrap().code();
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
+    assert!(started.elapsed() < PATIENCE / 2, "{:?}", started.elapsed());
 }

@@ -14,6 +14,8 @@ pub(super) fn start(config: &LoggingConfig) -> Result<(), CommandError> {
     })?;
     let events = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A standard error that is full or closed loses events; answers go on.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = match config.format {
         LoggingFormat::Text => events.with_ansi(false).try_init(),
