@@ -3,7 +3,7 @@
 //! Clients change their base URL to the proxy and learn nothing new. For each request the proxy draws a receipt secret and
 //! a nonce, holds the whole answer back, fetches the bundle, verifies it with this user's own trust roots against the very
 //! bytes of request and answer, and then lets the answer through byte for byte; otherwise it answers 502
-//! `receipt_rejected`. A stream is replayed after it was verified.
+//! `receipt_rejected`. The events of a stream are replayed after they were verified, without what stood between them.
 
 mod binding;
 mod exchange;
@@ -25,7 +25,7 @@ use crate::roots;
 use crate::signals::Stop;
 use crate::ui::{FAINT, STRONG, Ui};
 use exchange::Exchanger;
-use handler::ProxyHandler;
+use handler::{ProxyHandler, is_loopback};
 
 /// Arguments of `proofmark proxy`.
 #[derive(Debug, Args)]
@@ -73,18 +73,14 @@ impl Proxy {
             .as_deref()
             .map(api_key_header)
             .transpose()?;
-        if api_key.is_some() {
-            // Whoever reaches the proxy asks with its key.
-            check_bind(self.listen, false).map_err(|_| {
-                CommandError::usage(format!("refusing to listen on {} with an API key of its own", self.listen))
-                    .because("whoever reaches this address could ask with that key")
-                    .hint("listen on 127.0.0.1, or leave out --api-key-file so that each client sends its own")
-            })?;
-        }
         let trimmed = self.upstream.trim_end_matches('/');
         let base = BaseUrl::parse(trimmed.strip_suffix("/v1").unwrap_or(trimmed))?;
+        let (own_key, local) = (api_key.is_some(), is_loopback(base.host()));
+        if own_key || local {
+            // Whoever reaches the proxy could ask.
+            check_bind(self.listen, false).map_err(|_| refuse_to_listen(self.listen, own_key))?;
+        }
         let client = Client::new(base, &TlsRoots::mozilla()?, ClientOptions::default())?;
-        let own_key = api_key.is_some();
         let exchanger = Exchanger::new(
             client,
             api_key,
@@ -92,7 +88,12 @@ impl Proxy {
             self.require.clone(),
             self.max_bytes,
         );
-        let handler = ProxyHandler::new(exchanger, self.max_requests, self.max_bytes, own_key);
+        let handler = ProxyHandler::new(
+            exchanger,
+            self.max_requests,
+            self.max_bytes,
+            own_key || local,
+        );
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -126,5 +127,19 @@ impl Proxy {
             .await;
             Ok(ExitStatus::OK)
         })
+    }
+}
+
+fn refuse_to_listen(listen: SocketAddr, own_key: bool) -> CommandError {
+    if own_key {
+        CommandError::usage(format!(
+            "refusing to listen on {listen} with an API key of its own"
+        ))
+        .because("whoever reaches this address could ask with that key")
+        .hint("listen on 127.0.0.1, or leave out --api-key-file so that each client sends its own")
+    } else {
+        CommandError::usage(format!("refusing to listen on {listen} in front of a gateway on this machine"))
+            .because("whoever reaches this address would ask as somebody on this machine, who needs no API key")
+            .hint("listen on 127.0.0.1, or name the gateway by an address that others reach it by, where it demands API keys")
     }
 }

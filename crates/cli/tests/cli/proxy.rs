@@ -13,7 +13,7 @@ use proofmark_http::{
 };
 use serde_json::Value;
 
-use crate::support::{Home, World, question};
+use crate::support::{Home, Server, World, question};
 
 /// Forwards everything, and replaces one text by another in answers to questions.
 struct Meddler {
@@ -161,6 +161,17 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
             "\"finish_reason\":\"length\"",
             false,
         ),
+        (
+            "\"model\":\"mock-1\"",
+            "\"citations\":[\"x\"],\"model\":\"mock-1\"",
+            false,
+        ),
+        ("\"id\":\"chatcmpl-0", "\"id\":\"chatcmpl-f", false),
+        (
+            "\"proofmark\":{\"id\":\"0",
+            "\"proofmark\":{\"id\":\"f",
+            false,
+        ),
         ("\"created\":1", "\"created\":2", true),
         (
             "data: [DONE]",
@@ -183,12 +194,165 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
         );
     }
 
+    // Of a stream the events pass, and nothing between them.
+    let between = meddler(
+        &world,
+        &node.url(),
+        "data: [DONE]",
+        ": evil\n\nevent: evil\nid: evil\ndata: [DONE]",
+    );
+    let proxy = start(&between, "answer");
+    let answer = world.ask(&proxy.url(), &question("Only events", true), &[]);
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    assert_eq!(answer.status, 200, "{text}");
+    assert!(text.ends_with("\n\ndata: [DONE]\n\n"), "{text}");
+    assert!(!text.contains("evil"), "{text}");
+
+    // Contents that nobody verified do not pass, and no header is dropped.
+    let content = format!("/v1/receipts/{}/content", answer.receipt());
+    let got = world.send(&proxy.url(), Method::GET, &content, "", &[]);
+    assert_eq!(got.status, 404);
+    let first = answer.receipt();
+    let chained = [("x-proofmark-previous", first.as_str())];
+    let answer = world.ask(&proxy.url(), &question("And then?", false), &chained);
+    let shown = home.expect(0, &["receipt", "show", &answer.receipt(), "--data", "data"]);
+    assert!(shown.out.contains(&first), "{}", shown.out);
+    let nonce = [("x-proofmark-nonce", "AAAAAAAAAAA")];
+    let refused = world.ask(&proxy.url(), &question("Mine", false), &nonce);
+    let error: Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), &error["error"]["code"]),
+        (400, &"invalid_header".into())
+    );
+
     let proxy = start(&node.url(), "witnessed");
     let answer = world.ask(&proxy.url(), &question("More than there is", false), &[]);
     assert_eq!(
         (answer.status.as_u16(), answer.header("x-proofmark-cause")),
         (502, Some("below-requirement"))
     );
+}
+
+#[test]
+fn what_only_the_provider_adds_is_compared_with_what_it_said() {
+    let (world, home) = (World::new(), Home::new());
+    let provider = world.upstream.base_url();
+    let generous = meddler(
+        &world,
+        provider.trim_end_matches("/v1"),
+        "\"model\":\"mock-1\"",
+        "\"citations\":[\"https://a.example\"],\"model\":\"mock-1\"",
+    );
+    let upstream = format!("mock={generous}/v1");
+    let data = ["--data", "data", "--listen", "127.0.0.1:0"];
+    let node = home.serve(&[&["serve", "--upstream", &upstream], &data[..]].concat());
+    let ask = |upstream: &str| {
+        let proxy = home.serve(&[&["proxy", "--upstream", upstream], &data[..]].concat());
+        world.ask(&proxy.url(), &question("Who says so?", false), &[])
+    };
+    let answer = ask(&node.url());
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    assert_eq!(answer.status, 200, "{text}");
+    assert!(text.contains("https://a.example"), "{text}");
+    for to in [
+        "https://b.example",
+        "https://a.example\",\"https://b.example",
+    ] {
+        let answer = ask(&meddler(&world, &node.url(), "https://a.example", to));
+        let cause = answer.header("x-proofmark-cause");
+        assert_eq!(
+            (answer.status.as_u16(), cause),
+            (502, Some("receipt.answer.mismatch"))
+        );
+    }
+}
+
+/// Says one thing, whatever it is asked.
+struct Parrot(u16, &'static str);
+
+impl Handler for Parrot {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, _: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from_static(self.1.as_bytes())));
+        *response.status_mut() = self.0.try_into().unwrap();
+        response
+            .headers_mut()
+            .insert("content-type", "text/html".parse().unwrap());
+        response
+    }
+}
+
+#[test]
+fn without_a_receipt_only_an_error_passes() {
+    let (world, home) = (World::new(), Home::new());
+    drop(world.node(&home));
+    let error = "{\"error\":{\"message\":\"no\",\"type\":\"t\",\"param\":null,\"code\":\"c\"}}";
+    let answer = "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"no receipt\"}}]}";
+    for (status, body, expected) in [
+        (200, answer, 502),
+        (302, answer, 502),
+        (400, answer, 502),
+        (400, error, 400),
+    ] {
+        let listener = world
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (options, never) = (ServeOptions::default(), std::future::pending());
+        world.spawn(async move {
+            serve(listener, Arc::new(Parrot(status, body)), options, never).await;
+        });
+        let listen = "127.0.0.1:0";
+        let proxy = home.serve(&[
+            "proxy",
+            "--upstream",
+            &url,
+            "--data",
+            "data",
+            "--listen",
+            listen,
+        ]);
+        let got = world.ask(&proxy.url(), &question("Anything", false), &[]);
+        assert_eq!(got.status.as_u16(), expected, "{status} {body}");
+        assert_eq!(got.header("content-type"), Some("application/json"));
+    }
+}
+
+#[test]
+fn a_proxy_in_front_of_a_gateway_that_needs_no_key_serves_this_machine_only() {
+    let (world, home) = (World::new(), Home::new());
+    let node = world.node(&home);
+    let (url, listen) = (node.url(), "0.0.0.0:0");
+    let arguments = [
+        "proxy",
+        "--upstream",
+        &url,
+        "--data",
+        "data",
+        "--listen",
+        listen,
+    ];
+    let ended = home.expect(2, &arguments);
+    assert!(ended.err.contains("refusing to listen"), "{}", ended.err);
+    let mut arguments = arguments;
+    *arguments.last_mut().unwrap() = "127.0.0.1:0";
+    let proxy = home.serve(&arguments);
+    assert_eq!(status_for(&proxy, "evil.example:8788"), "403");
+    assert_eq!(status_for(&proxy, "LOCALHOST:8788"), "200");
+}
+
+/// Status of an answer to a request that names `host`.
+fn status_for(proxy: &Server, host: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(proxy.address).unwrap();
+    write!(
+        stream,
+        "GET /v1/models HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
 }
 
 #[test]
@@ -248,17 +412,6 @@ fn a_proxy_with_a_key_of_its_own_serves_this_machine_only() {
     let mut arguments = arguments;
     *arguments.last_mut().unwrap() = "127.0.0.1:0";
     let proxy = home.serve(&arguments);
-    let status_for = |host: &str| {
-        let mut stream = std::net::TcpStream::connect(proxy.address).unwrap();
-        write!(
-            stream,
-            "GET /v1/models HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split(' ').nth(1).unwrap().to_owned()
-    };
-    assert_eq!(status_for("evil.example:8788"), "403");
-    assert_ne!(status_for("localhost:8788"), "403");
+    assert_eq!(status_for(&proxy, "evil.example:8788"), "403");
+    assert_ne!(status_for(&proxy, "localhost:8788"), "403");
 }

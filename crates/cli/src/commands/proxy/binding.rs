@@ -1,121 +1,98 @@
-//! What `verify` leaves open because it is independent of framing: that the very events of a stream are those that the
-//! gateway sent, and that the provider's words beside an answer's content are those in the receipt.
+//! What `verify` leaves open because it is about how an answer was delivered: that it names this receipt, that nothing
+//! stands beside what a receipt is about, and that of a stream only the events are let through.
 
-use proofmark_openai::{Answer, DONE, Operation, SseParser};
-use proofmark_receipt::{Claims, Execution, ReceiptSecret, Salts, SignedReceipt, StreamChain};
+use bytes::Bytes;
+use proofmark_openai::{Members, RawJson, SseParser};
+use proofmark_receipt::{Bundle, Claims, DisclosedValues, ReceiptId};
 
-/// A receipt repeats a longer text of the provider in part.
-const CLAIM_TEXT_BYTES: usize = 1024;
+/// Members of an answer in one piece that `verify` compared, that this module compares, or that say nothing.
+const COMPARED: [&str; 10] = [
+    "id",
+    "object",
+    "created",
+    "model",
+    "system_fingerprint",
+    "service_tier",
+    "choices",
+    "data",
+    "usage",
+    "proofmark",
+];
 
-/// Checks the answer `body` against the claims of the receipt in `bundle`, which `verify` accepted.
-pub(super) fn check(
-    receipt: &SignedReceipt,
-    secret: &ReceiptSecret,
-    body: &[u8],
-    max_bytes: usize,
-) -> Result<(), String> {
-    let claims = receipt.claims();
-    if claims.operation.stream {
-        check_events(claims, &Salts::new(secret, &claims.id), body, max_bytes)
-    } else {
-        check_words(claims, body)
+/// Checks that an answer in one piece names its receipt. Returns the members that the receipt alone is not about.
+pub(super) fn check_whole(id: &ReceiptId, body: &[u8]) -> Result<Vec<String>, String> {
+    let members = Members::parse_answer(body).map_err(|error| error.to_string())?;
+    let text =
+        |value: Option<RawJson<'_>>| value.and_then(|value| Some(value.as_str()?.into_owned()));
+    if let Some(named) = members.get_non_null("id")
+        && !["chatcmpl-", "cmpl-"]
+            .iter()
+            .any(|prefix| text(Some(named)) == Some(format!("{prefix}{id}")))
+    {
+        return Err("the answer has the id of another one".to_owned());
     }
+    if let Some(pointer) = members.get_non_null("proofmark")
+        && text(pointer.member("id")) != Some(id.to_string())
+    {
+        return Err("the answer points to another receipt".to_owned());
+    }
+    let beside = members.iter().map(|(name, _)| name.as_ref());
+    Ok(beside
+        .filter(|name| !COMPARED.contains(name))
+        .map(str::to_owned)
+        .collect())
 }
 
-/// specs/01-receipt.md §5.6: every event but `[DONE]`, in order, and nothing behind it.
-fn check_events(
+/// Checks members of an answer against the provider's own words, which `bundle` opens.
+pub(super) fn check_opened(
     claims: &Claims,
-    salts: &Salts,
+    bundle: &Bundle,
+    beside: &[String],
     body: &[u8],
-    max_bytes: usize,
 ) -> Result<(), String> {
-    let claimed = claims
-        .stream
-        .as_ref()
-        .ok_or("the receipt says nothing about the events of the stream")?;
-    let mut chain = StreamChain::new(&claims.id, salts.scope("stream"));
+    let opened = bundle.disclosures.iter().find_map(|disclosure| {
+        disclosure.check(claims).ok()?;
+        match disclosure {
+            proofmark_receipt::Disclosure::Scope {
+                scope,
+                values: DisclosedValues::Body(bytes),
+                ..
+            } if scope == "answer" => Some(bytes),
+            _ => None,
+        }
+    });
+    let of_provider = opened.and_then(|bytes| Members::parse_answer(bytes).ok());
+    let answer = Members::parse_answer(body).map_err(|error| error.to_string())?;
+    for name in beside {
+        let said = of_provider.as_ref().and_then(|members| members.get(name));
+        if said.is_none() || said.map(RawJson::as_json) != answer.get(name).map(RawJson::as_json) {
+            return Err(format!(
+                "the receipt does not show that the provider said {name:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The events of a stream that was verified, and nothing that stood between them: a receipt is about their data only.
+pub(super) fn events_only(body: &[u8], max_bytes: usize) -> Result<Bytes, String> {
     let mut parser = SseParser::new(max_bytes);
     let mut rest = body;
-    let unreadable = |_| "the stream cannot be read".to_owned();
-    let mut done = false;
-    let mut push = |data: &str| match (done, data == DONE) {
-        (true, _) => Err("something stands behind the end of the stream".to_owned()),
-        (false, true) => {
-            done = true;
-            Ok(())
+    let mut stream = Vec::with_capacity(body.len());
+    let mut push = |data: &str| {
+        for line in data.split('\n') {
+            stream.extend_from_slice(b"data: ");
+            stream.extend_from_slice(line.as_bytes());
+            stream.push(b'\n');
         }
-        (false, false) => {
-            chain.push(data.as_bytes());
-            Ok(())
-        }
+        stream.push(b'\n');
     };
+    let unreadable = |_| "the stream cannot be read".to_owned();
     while let Some(event) = parser.next_event(&mut rest).map_err(unreadable)? {
-        push(event.data)?;
+        push(event.data);
     }
     if let Some(event) = parser.finish().map_err(unreadable)? {
-        push(event.data)?;
+        push(event.data);
     }
-    if chain.claim() == *claimed {
-        Ok(())
-    } else {
-        Err("the events are not those that the receipt is about".to_owned())
-    }
-}
-
-/// Model, fingerprint, tier, token counts and finish reasons of an answer in one piece.
-fn check_words(claims: &Claims, body: &[u8]) -> Result<(), String> {
-    let known = Operation::ALL
-        .into_iter()
-        .find(|operation| operation.name() == claims.operation.name);
-    let operation = known.ok_or("the receipt is about an unknown operation")?;
-    if operation == Operation::Infer {
-        // All that it says is in its tensors.
-        return Ok(());
-    }
-    let answer = Answer::parse(operation, body).map_err(|error| error.to_string())?;
-    let same = |got: &Option<String>, claimed: &Option<String>| {
-        got.as_deref().map(cut) == claimed.as_deref()
-    };
-    let differs = |what: &str| {
-        Err(format!(
-            "the {what} of the answer is not what the receipt says"
-        ))
-    };
-    if let Execution::Relayed { provider, .. } = &claims.execution {
-        if !same(&answer.model, &provider.served_model) {
-            return differs("model");
-        }
-        if !same(&answer.system_fingerprint, &provider.fingerprint)
-            || !same(&answer.service_tier, &provider.service_tier)
-        {
-            return differs("fingerprint or service tier");
-        }
-    }
-    let usage = answer
-        .usage
-        .as_ref()
-        .map(|usage| (usage.input_tokens, usage.output_tokens));
-    if usage
-        != claims
-            .usage
-            .as_ref()
-            .map(|(_, usage)| (usage.input_tokens, usage.output_tokens))
-    {
-        return differs("token count");
-    }
-    let reasons = claims.finish.iter().flat_map(|(_, reasons)| reasons);
-    let claimed = reasons.map(|finish| (u64::from(finish.index), finish.reason.as_deref()));
-    let got = answer
-        .choices
-        .iter()
-        .map(|choice| (choice.index, choice.finish_reason.as_deref().map(cut)));
-    if got.eq(claimed) {
-        Ok(())
-    } else {
-        differs("finish reason")
-    }
-}
-
-fn cut(text: &str) -> &str {
-    text.split_at(text.floor_char_boundary(CLAIM_TEXT_BYTES)).0
+    Ok(stream.into())
 }

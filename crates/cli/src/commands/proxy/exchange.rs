@@ -6,6 +6,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use proofmark_http::{Client, ClientError, Outgoing, Payload};
+use proofmark_openai::ApiError;
 use proofmark_receipt::{BUNDLE_MAX_BYTES, Bundle, ReceiptSecret, SignedReceipt, Snapshot};
 use proofmark_verify::{Presented, Report, Required, Requirement, Roots, Verdict, verify};
 use zeroize::Zeroizing;
@@ -21,12 +22,22 @@ const BUNDLE_TRIES: u32 = 6;
 const BUNDLE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Headers of a client that the gateway gets to see.
-const FORWARDED: [HeaderName; 4] = [
+const FORWARDED: [HeaderName; 7] = [
     header::CONTENT_TYPE,
     header::ACCEPT,
     header::USER_AGENT,
     header::AUTHORIZATION,
+    HeaderName::from_static("x-proofmark-previous"),
+    HeaderName::from_static("x-proofmark-audit"),
+    HeaderName::from_static("x-proofmark-value-class"),
 ];
+
+/// A header of the gateway that a client cannot send through the proxy, which draws secret and nonce itself.
+pub(super) fn refused_header(client: &HeaderMap) -> Option<&HeaderName> {
+    client
+        .keys()
+        .find(|name| name.as_str().starts_with("x-proofmark-") && !FORWARDED.contains(name))
+}
 
 /// What became of one request.
 pub(super) enum Outcome {
@@ -38,11 +49,22 @@ pub(super) enum Outcome {
     Unreachable(ClientError),
 }
 
-/// An answer that is let through as it came.
+/// An answer that is let through.
 pub(super) struct Passed {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+
+impl Passed {
+    /// With the type that it has, whatever was said of it.
+    fn of_type(mut self, kind: HeaderValue) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, kind);
+        self
+    }
 }
 
 /// Why an answer is withheld.
@@ -106,8 +128,8 @@ impl Exchanger {
     fn headers_from(&self, client: &HeaderMap) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for name in FORWARDED {
-            if let Some(value) = client.get(&name) {
-                headers.insert(name, value.clone());
+            for value in client.get_all(&name) {
+                headers.append(&name, value.clone());
             }
         }
         if let Some(key) = &self.api_key {
@@ -177,19 +199,21 @@ impl Exchanger {
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
         let Some(id) = receipt else {
-            return if passed.status.is_success() {
+            let (status, body) = (passed.status, &passed.body);
+            let is_error = status.is_client_error() || status.is_server_error();
+            return if is_error && ApiError::parse(body).is_some() {
+                // Refused before it reached a model: there is no answer to vouch for.
+                Outcome::Through(passed.of_type(JSON))
+            } else {
                 withheld(
                     None,
                     "receipt.absent",
                     "the gateway sent an answer without a receipt",
                 )
-            } else {
-                // Refused before it reached a model: there is no answer to vouch for.
-                Outcome::Through(passed)
             };
         };
-        match self.check(&id, key, &request, &passed, &bound).await {
-            Ok(()) => Outcome::Through(passed),
+        match self.check(&id, key, &request, passed, &bound).await {
+            Ok(passed) => Outcome::Through(passed),
             Err(reason) => Outcome::Withheld(reason),
         }
     }
@@ -199,9 +223,9 @@ impl Exchanger {
         id: &str,
         key: Option<HeaderValue>,
         request: &[u8],
-        passed: &Passed,
+        mut passed: Passed,
         bound: &Bound,
-    ) -> Result<(), Withheld> {
+    ) -> Result<Passed, Withheld> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let refuse = |code: &str, why: String| Withheld {
             receipt: Some(id.to_owned()),
@@ -215,7 +239,7 @@ impl Exchanger {
             ));
         }
         let bundle = self
-            .bundle(id, key.as_ref())
+            .bundle(id, key.as_ref(), self.waits())
             .await
             .map_err(|why| refuse("receipt.unavailable", why))?;
         let snapshot = if self.requirement.contains(Required::Unrevoked) {
@@ -234,7 +258,7 @@ impl Exchanger {
         let report = verify(
             &bundle,
             &presented,
-            &self.requirement_for(passed),
+            &self.requirement_for(&passed),
             &self.roots,
             now_s(),
         );
@@ -248,12 +272,30 @@ impl Exchanger {
                 "the gateway sent the receipt of another request".into(),
             ));
         }
-        if passed.status.is_success() {
-            let secret = ReceiptSecret::new(*bound.secret);
-            binding::check(&receipt, &secret, &passed.body, self.max_bytes)
-                .map_err(|why| refuse("receipt.answer.mismatch", why))?;
+        let claims = receipt.claims();
+        if claims.outcome.http_status != passed.status.as_u16() {
+            return Err(refuse(
+                "receipt.answer.mismatch",
+                "the status of the answer is not what the receipt says".into(),
+            ));
         }
-        Ok(())
+        let differs = |why| refuse("receipt.answer.mismatch", why);
+        if !passed.status.is_success() {
+            return Ok(passed.of_type(JSON));
+        }
+        if claims.operation.stream {
+            passed.body = binding::events_only(&passed.body, self.max_bytes).map_err(differs)?;
+            return Ok(passed.of_type(EVENTS));
+        }
+        let beside = binding::check_whole(&claims.id, &passed.body).map_err(differs)?;
+        if !beside.is_empty() {
+            let opened = self.bundle(id, key.as_ref(), "?disclose=answer").await;
+            let opened = opened.map_err(|why| refuse("receipt.unavailable", why))?;
+            let opened =
+                Bundle::decode(&opened).map_err(|error| refuse(error.code(), error.to_string()))?;
+            binding::check_opened(claims, &opened, &beside, &passed.body).map_err(differs)?;
+        }
+        Ok(passed.of_type(JSON))
     }
 
     /// An answer that failed at the provider has nothing that could be shown.
@@ -265,11 +307,20 @@ impl Exchanger {
             .collect()
     }
 
-    async fn bundle(&self, id: &str, key: Option<&HeaderValue>) -> Result<Bytes, String> {
+    /// The query of a bundle that can show what is required.
+    fn waits(&self) -> &'static str {
         let logged = [Required::Logged, Required::Witnessed]
             .iter()
             .any(|required| self.requirement.contains(*required));
-        let query = if logged { "?wait=logged" } else { "" };
+        if logged { "?wait=logged" } else { "" }
+    }
+
+    async fn bundle(
+        &self,
+        id: &str,
+        key: Option<&HeaderValue>,
+        query: &str,
+    ) -> Result<Bytes, String> {
         for attempt in 1..=BUNDLE_TRIES {
             let mut outgoing = Outgoing::get(format!("/v1/receipts/{id}/bundle{query}"));
             if let Some(key) = key {

@@ -15,7 +15,7 @@ use proofmark_http::Handler;
 use proofmark_openai::ApiError;
 use tokio::sync::Semaphore;
 
-use super::exchange::{Exchanger, Outcome, Passed, RECEIPT_HEADER, Withheld};
+use super::exchange::{Exchanger, Outcome, Passed, RECEIPT_HEADER, Withheld, refused_header};
 
 /// Longest time for a request's body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -37,8 +37,8 @@ pub(super) struct ProxyHandler {
     exchanger: Exchanger,
     places: Arc<Semaphore>,
     max_bytes: usize,
-    /// Whether the gateway is asked with a key of the proxy's own.
-    own_key: bool,
+    /// Whether whoever reaches the proxy may ask the gateway: the proxy has a key of its own, or the gateway serves this machine.
+    lends: bool,
 }
 
 impl ProxyHandler {
@@ -46,13 +46,13 @@ impl ProxyHandler {
         exchanger: Exchanger,
         max_requests: usize,
         max_bytes: usize,
-        own_key: bool,
+        lends: bool,
     ) -> Self {
         Self {
             exchanger,
             places: Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS))),
             max_bytes,
-            own_key,
+            lends,
         }
     }
 
@@ -69,12 +69,19 @@ impl ProxyHandler {
             return refused;
         };
         // A page in a browser could otherwise ask with the keys of this machine, under a name that leads here.
-        let foreign = self.own_key && !is_for_this_machine(request.headers());
+        let foreign = self.lends && !is_for_this_machine(request.headers());
         if foreign || request.headers().contains_key(header::ORIGIN) {
             return error(
                 StatusCode::FORBIDDEN,
                 "invalid_header",
                 "The proxy does not serve pages of browsers.",
+            );
+        }
+        if let Some(name) = refused_header(request.headers()) {
+            return error(
+                StatusCode::BAD_REQUEST,
+                "invalid_header",
+                &format!("Invalid header '{name}': the proxy draws secret and nonce itself."),
             );
         }
         let (parts, body) = request.into_parts();
@@ -87,7 +94,8 @@ impl ProxyHandler {
             (&Method::GET, known)
                 if known == "/v1/models"
                     || known.starts_with("/v1/models/")
-                    || known.starts_with("/v1/receipts") =>
+                    // Contents are text that nothing here verifies.
+                    || known.starts_with("/v1/receipts") && !known.ends_with("/content") =>
             {
                 self.exchanger.pass(path, &parts.headers).await
             }
@@ -156,13 +164,16 @@ fn is_for_this_machine(headers: &HeaderMap) -> bool {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    host.is_some_and(|host| {
-        let name = host.host().trim_start_matches('[').trim_end_matches(']');
-        name == "localhost"
-            || name
-                .parse::<IpAddr>()
-                .is_ok_and(|ip| ip.to_canonical().is_loopback())
-    })
+    host.is_some_and(|host| is_loopback(host.host()))
+}
+
+/// Whether a host is a name or an address of this machine alone.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 fn let_through(passed: Passed) -> Response<Body> {
