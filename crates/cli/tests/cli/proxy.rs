@@ -81,17 +81,23 @@ fn meddler(world: &World, gateway: &str, from: &'static str, to: &'static str) -
     format!("http://{address}")
 }
 
+/// A proxy that trusts the roots of the node in `data`.
+fn proxy(home: &Home, upstream: &str, require: &str) -> Server {
+    let roots = ["--data", "data", "--listen", "127.0.0.1:0"];
+    home.serve(
+        &[
+            &["proxy", "--upstream", upstream, "--require", require],
+            &roots[..],
+        ]
+        .concat(),
+    )
+}
+
 #[test]
-fn verified_answers_pass_byte_for_byte_and_others_do_not() {
+fn verified_answers_pass_byte_for_byte() {
     let (world, home) = (World::new(), Home::new());
     let node = world.node(&home);
-    let roots = ["--data", "data", "--listen", "127.0.0.1:0"];
-    let start = |upstream: &str, require: &str| {
-        let mut arguments = vec!["proxy", "--upstream", upstream, "--require", require];
-        arguments.extend(roots);
-        home.serve(&arguments)
-    };
-    let proxy = start(&node.url(), "logged,answer,question");
+    let proxy = proxy(&home, &node.url(), "logged,answer,question");
     for stream in [false, true] {
         let answer = world.ask(&proxy.url(), &question("Through the proxy", stream), &[]);
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
@@ -131,9 +137,14 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
             .status,
         403
     );
+}
 
+#[test]
+fn an_answer_with_another_text_is_withheld() {
+    let (world, home) = (World::new(), Home::new());
+    let node = world.node(&home);
     let between = meddler(&world, &node.url(), "said", "sang");
-    let proxy = start(&between, "answer");
+    let proxy = proxy(&home, &between, "answer");
     for stream in [false, true] {
         let answer = world.ask(&proxy.url(), &question("Be honest", stream), &[]);
         assert_eq!(answer.status, 502);
@@ -151,8 +162,13 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
             "the answer is withheld"
         );
     }
+}
 
-    // What stands beside the text is bound as well: the provider's words, and the very events of a stream.
+/// The provider's words, and the very events of a stream.
+#[test]
+fn what_stands_beside_the_text_is_bound() {
+    let (world, home) = (World::new(), Home::new());
+    let node = world.node(&home);
     for (from, to, stream) in [
         ("\"completion_tokens\":", "\"completion_tokens\":1", false),
         ("\"model\":\"mock-1\"", "\"model\":\"mock-9\"", false),
@@ -184,7 +200,8 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
             true,
         ),
     ] {
-        let proxy = start(&meddler(&world, &node.url(), from, to), "answer");
+        let between = meddler(&world, &node.url(), from, to);
+        let proxy = proxy(&home, &between, "answer");
         let answer = world.ask(&proxy.url(), &question("Every word", stream), &[]);
         let cause = answer.header("x-proofmark-cause");
         assert_eq!(
@@ -193,22 +210,32 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
             "{from}"
         );
     }
+}
 
-    // Of a stream the events pass, and nothing between them.
+#[test]
+fn of_a_stream_the_events_pass_and_nothing_between_them() {
+    let (world, home) = (World::new(), Home::new());
+    let node = world.node(&home);
     let between = meddler(
         &world,
         &node.url(),
         "data: [DONE]",
         ": evil\n\nevent: evil\nid: evil\ndata: [DONE]",
     );
-    let proxy = start(&between, "answer");
+    let proxy = proxy(&home, &between, "answer");
     let answer = world.ask(&proxy.url(), &question("Only events", true), &[]);
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     assert_eq!(answer.status, 200, "{text}");
     assert!(text.ends_with("\n\ndata: [DONE]\n\n"), "{text}");
     assert!(!text.contains("evil"), "{text}");
+}
 
-    // Contents that nobody verified do not pass, and no header is dropped.
+#[test]
+fn unverified_contents_do_not_pass_and_no_header_is_dropped() {
+    let (world, home) = (World::new(), Home::new());
+    let node = world.node(&home);
+    let proxy = proxy(&home, &node.url(), "answer");
+    let answer = world.ask(&proxy.url(), &question("First", true), &[]);
     let content = format!("/v1/receipts/{}/content", answer.receipt());
     let got = world.send(&proxy.url(), Method::GET, &content, "", &[]);
     assert_eq!(got.status, 404);
@@ -224,8 +251,13 @@ fn verified_answers_pass_byte_for_byte_and_others_do_not() {
         (refused.status.as_u16(), &error["error"]["code"]),
         (400, &"invalid_header".into())
     );
+}
 
-    let proxy = start(&node.url(), "witnessed");
+#[test]
+fn an_answer_below_the_requirement_is_withheld() {
+    let (world, home) = (World::new(), Home::new());
+    let node = world.node(&home);
+    let proxy = proxy(&home, &node.url(), "witnessed");
     let answer = world.ask(&proxy.url(), &question("More than there is", false), &[]);
     assert_eq!(
         (answer.status.as_u16(), answer.header("x-proofmark-cause")),
