@@ -11,7 +11,7 @@ mod planes;
 mod rows;
 mod vector;
 
-pub use code::{Code, Encoded, Rows};
+pub use code::{Code, Encoded, Rows, Words};
 pub use digits::{Columns, fold_rows};
 pub use hash::{DigestWords, find_nonce, hash_pairs, hash_rows};
 pub use planes::Planes;

@@ -1,6 +1,7 @@
 //! Commitments and openings, the prover's side (specs/05-proof.md §4 and §5).
 
 mod lanes;
+mod memory;
 mod opening;
 mod tree;
 
@@ -9,6 +10,7 @@ use proofmark_kernels::field::Rows;
 use proofmark_proof::commitment::{Commitment, Shape};
 
 use crate::{Machine, ProverError};
+pub use memory::memory_bytes;
 pub use opening::{open, open_with};
 use tree::Tree;
 

@@ -8,11 +8,14 @@
     reason = "vector loads and stores; tasks write to disjoint rows"
 )]
 
-use proofmark_field::F;
+use std::sync::{Mutex, PoisonError};
+
+use proofmark_field::{F, P};
 
 use super::hash::{BLOCK, CHUNK, ChunkStates, DigestWords, Run, end_flags, join_chunks};
 use super::vector::{Vector, vectors};
 use crate::aligned::Aligned;
+use crate::isa::compiled;
 use crate::pool::Parts;
 use crate::{Isa, Pool};
 
@@ -49,7 +52,25 @@ pub struct Encoded {
     /// The digest of each position's lanes.
     pub leaves: Vec<DigestWords>,
     /// Canonical words, [positions, lanes], if they were asked for.
-    pub words: Option<Vec<u32>>,
+    pub words: Option<Words>,
+}
+
+/// Many words, in large pages where the system has them.
+#[derive(Clone)]
+pub struct Words(Aligned<u32>);
+
+impl Words {
+    /// The words.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u32] {
+        self.0.as_slice()
+    }
+}
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} words", self.as_slice().len())
+    }
 }
 
 /// A code's length and what its transform multiplies with.
@@ -112,19 +133,23 @@ impl Code {
         let chunks = lanes.div_ceil(CHUNK);
         // Chaining values, [coset, chunk, row]: a task has one coset's rows of one chunk.
         let mut values = vec![[0_u32; 8]; cosets * chunks * height];
-        let mut words = keep.then(|| vec![0_u32; cosets * height * lanes]);
-        let kept = words.as_mut().map(|words| Parts::new(words.as_mut_slice()));
+        let mut words = keep.then(|| Words(Aligned::zeros(cosets * height * lanes)));
+        let kept = words.as_mut();
+        let kept = kept.map(|words| Parts::new(words.0.as_mut_slice()));
+        // Strips of tasks that are done, for those that begin: new pages cost more than what is computed in them.
+        let spare = Mutex::new(Vec::<Aligned<u32>>::new());
         pool.for_each_chunk(&mut values, height, |task, values| {
             let (coset, chunk) = (task / chunks, task % chunks);
             let from = chunk * CHUNK;
             let to = lanes.min(from + CHUNK);
             let mut states = ChunkStates::new(isa, key, height);
             states.begin(chunk as u64);
-            let mut strip = Aligned::<u32>::zeros(height * STRIP.min(to - from));
+            let strips = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = strips().pop();
+            let mut space = before.unwrap_or_else(|| Aligned::zeros(height * STRIP.min(lanes)));
             for first in (from..to).step_by(STRIP) {
                 let width = STRIP.min(to - first);
-                strip.resize(height * width);
-                let strip = strip.as_mut_slice();
+                let strip = &mut space.as_mut_slice()[..height * width];
                 for (row, place) in strip.chunks_exact_mut(width).enumerate() {
                     load(isa, &rows, row * lanes + first, place);
                 }
@@ -149,6 +174,7 @@ impl Code {
                 }
             }
             states.finish(values);
+            strips().push(space);
         });
         let mut leaves = vec![[0; 8]; cosets * height];
         pool.for_each_chunk(&mut leaves, height, |coset, leaves| {
@@ -205,21 +231,25 @@ impl Code {
 fn load(isa: Isa, rows: &Rows<'_>, start: usize, place: &mut [u32]) {
     match rows {
         Rows::I8(values) => {
-            for (word, &value) in place.iter_mut().zip(&values[start..]) {
-                let value = i32::from(value);
-                *word = (value
-                    + if value < 0 {
-                        proofmark_field::P.cast_signed()
-                    } else {
-                        0
-                    })
-                .cast_unsigned();
-            }
+            let values = &values[start..][..place.len()];
+            compiled!(isa, <> widened(values: &[i8], place: &mut [u32]));
         }
         Rows::Base(values) => {
             let values = &values[start..][..place.len()];
             vectors!(isa, canonical(values: &[F], place: &mut [u32]));
         }
+    }
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for the caller's instruction set"
+)]
+fn widened(values: &[i8], place: &mut [u32]) {
+    for (word, &value) in place.iter_mut().zip(values) {
+        let value = i32::from(value);
+        *word = (value + (value >> 31 & P.cast_signed())).cast_unsigned();
     }
 }
 

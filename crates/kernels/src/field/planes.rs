@@ -233,18 +233,49 @@ type Lanes<V> = [V; DEGREE];
 /// The instruction set of `V` is there.
 #[inline(always)]
 unsafe fn splat<V: Vector>(value: E) -> Lanes<V> {
+    let [a, b, c, d, e] = value.0;
     // SAFETY: the caller's word.
-    value.0.map(|c| unsafe { V::splat(c.to_word()) })
+    unsafe {
+        [
+            V::splat(a.to_word()),
+            V::splat(b.to_word()),
+            V::splat(c.to_word()),
+            V::splat(d.to_word()),
+            V::splat(e.to_word()),
+        ]
+    }
 }
+
+// Arrays are written out: a closure would be compiled for the target's baseline before it is inlined.
 
 #[inline(always)]
 fn add<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> Lanes<V> {
-    std::array::from_fn(|c| a[c].add(b[c]))
+    [
+        a[0].add(b[0]),
+        a[1].add(b[1]),
+        a[2].add(b[2]),
+        a[3].add(b[3]),
+        a[4].add(b[4]),
+    ]
 }
 
 #[inline(always)]
 fn sub<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> Lanes<V> {
-    std::array::from_fn(|c| a[c].sub(b[c]))
+    [
+        a[0].sub(b[0]),
+        a[1].sub(b[1]),
+        a[2].sub(b[2]),
+        a[3].sub(b[3]),
+        a[4].sub(b[4]),
+    ]
+}
+
+/// Σ aᵢ·bᵢ.
+#[inline(always)]
+fn dot<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> V {
+    let sum = a[0].mul(b[0]).add(a[1].mul(b[1]));
+    let sum = sum.add(a[2].mul(b[2]).add(a[3].mul(b[3])));
+    sum.add(a[4].mul(b[4]))
 }
 
 /// The product modulo x⁵ + x² − 1, as `proofmark_field` has it.
@@ -253,17 +284,12 @@ fn mul<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> Lanes<V> {
     let [b0, b1, b2, b3, b4] = b;
     let (b14, b03, b42) = (b1.sub(b4), b0.sub(b3), b4.sub(b2));
     let b341 = b3.sub(b14);
-    let dot = |b: Lanes<V>| {
-        let sum = a[0].mul(b[0]).add(a[1].mul(b[1]));
-        let sum = sum.add(a[2].mul(b[2]).add(a[3].mul(b[3])));
-        sum.add(a[4].mul(b[4]))
-    };
     [
-        dot([b0, b4, b3, b2, b14]),
-        dot([b1, b0, b4, b3, b2]),
-        dot([b2, b14, b03, b42, b341]),
-        dot([b3, b2, b14, b03, b42]),
-        dot([b4, b3, b2, b14, b03]),
+        dot(a, [b0, b4, b3, b2, b14]),
+        dot(a, [b1, b0, b4, b3, b2]),
+        dot(a, [b2, b14, b03, b42, b341]),
+        dot(a, [b3, b2, b14, b03, b42]),
+        dot(a, [b4, b3, b2, b14, b03]),
     ]
 }
 
@@ -273,8 +299,17 @@ fn mul<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> Lanes<V> {
 /// The instruction set of `V` is there; there are as many.
 #[inline(always)]
 unsafe fn load<V: Vector>(planes: [&[u32]; DEGREE], at: usize) -> Lanes<V> {
+    let [a, b, c, d, e] = planes;
     // SAFETY: the caller's word.
-    std::array::from_fn(|c| unsafe { V::load(planes[c][at..].as_ptr()) })
+    unsafe {
+        [
+            V::load(a[at..].as_ptr()),
+            V::load(b[at..].as_ptr()),
+            V::load(c[at..].as_ptr()),
+            V::load(d[at..].as_ptr()),
+            V::load(e[at..].as_ptr()),
+        ]
+    }
 }
 
 /// The sum of all lanes.

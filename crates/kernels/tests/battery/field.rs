@@ -76,6 +76,7 @@ fn check_code(
     let length = 1_usize << (log2_message + log2_inverse_rate);
     assert_eq!(kept.leaves.len(), length);
     let code_words = kept.words.unwrap();
+    let code_words = code_words.as_slice();
     assert_eq!(code_words.len(), length * lanes);
     for &position in positions.iter().filter(|&&position| position < length) {
         let x = place(position, log2_message + log2_inverse_rate);

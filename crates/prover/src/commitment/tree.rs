@@ -1,6 +1,6 @@
 //! The Merkle tree over the positions of a code (specs/05-proof.md §4.3).
 
-use proofmark_kernels::field::{Code, DigestWords, Rows, hash_pairs};
+use proofmark_kernels::field::{Code, DigestWords, Rows, Words, hash_pairs};
 use proofmark_proof::Digest;
 use proofmark_proof::commitment::{leaf_key, missing_siblings, node_key};
 
@@ -10,7 +10,7 @@ use crate::Machine;
 #[derive(Debug)]
 pub(super) struct Tree {
     /// Canonical words, [positions, lanes].
-    words: Option<Vec<u32>>,
+    words: Option<Words>,
     lanes: usize,
     /// Digests by height: the leaves first.
     levels: Vec<Vec<DigestWords>>,
@@ -49,7 +49,7 @@ impl Tree {
 
     /// The words of leaves, [leaves, lanes], if they are kept.
     pub(super) fn words(&self, leaves: &[u32]) -> Option<Vec<u32>> {
-        let words = self.words.as_ref()?;
+        let words = self.words.as_ref()?.as_slice();
         let leaves = leaves.iter().map(|&leaf| leaf as usize * self.lanes);
         Some(
             leaves
