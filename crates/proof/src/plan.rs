@@ -20,9 +20,9 @@ mod stack;
 pub use build::{Number, NumberLayout};
 pub use check::{Check, Form, Monomial, Wire};
 pub use identity::{Interval, Level, Summand, levels};
-pub use lower::{ConstantType, constant_types, plan};
+pub use lower::{ConstantType, constant_types, has_walks, plan};
 pub use map::{Entry, Map, Window, padded};
-pub use recipe::{Recipe, Round, Scheduled, Select};
+pub use recipe::{Recipe, Round, Scheduled, Select, Walk};
 pub use rule::{Factor, Mask, Public, Rule, Sum, Tensor, TensorId, Term, Variable};
 pub use shape::{Shape, below, pick};
 pub use stack::{Slot, Stack};
@@ -34,11 +34,25 @@ pub const MAX_STACK_VARIABLES: usize = 30;
 /// Bits of digits that a proof may choose from.
 pub const DIGIT_BITS: core::ops::RangeInclusive<u32> = 8..=16;
 
+/// Places of a tree's walk that a proof may choose from.
+pub const WALK: core::ops::RangeInclusive<u32> = 1..=1024;
+
+/// What a proof chooses of its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choices {
+    /// Largest width of a digit, of [`DIGIT_BITS`].
+    pub digit_bits: u32,
+    /// Places of a tree's walk, of [`WALK`]: no leaf is reached that lies deeper. Of no account without trees.
+    pub walk: u32,
+}
+
 /// What is proven, step by step.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Largest width of a digit.
     pub digit_bits: u32,
+    /// Places of a tree's walk, if there are trees.
+    pub walk: Option<u32>,
     /// Tensors; each depends on earlier ones only.
     pub tensors: Vec<Tensor>,
     /// Columns of the witness.

@@ -7,8 +7,8 @@ use crate::commitment::{self, Commitment};
 use crate::field::{E, F, eq_table};
 use crate::fractions::{self, Leaves};
 use crate::plan::{
-    Check, DIGIT_BITS, Form, Mask, Plan, Public, Rule, Shape, Sum, TensorId, Unsupported, padded,
-    pick, plan,
+    Check, Choices, DIGIT_BITS, Form, Mask, Plan, Public, Rule, Shape, Sum, TensorId, Unsupported,
+    WALK, has_walks, padded, pick, plan,
 };
 use crate::protocol::{
     Claim, Fingerprint, Functional, Openings, Party, Reduction, Request, StackClaim, Tally, degree,
@@ -50,7 +50,13 @@ pub fn verify(proof: &[u8], statement: &Statement<'_>) -> Result<Account, Reject
     statement.check()?;
     let mut incoming = Incoming::new(statement.transcript()?, proof);
     let digit_bits = receive_digit_bits(&mut incoming)?;
-    let plan = plan(statement.program, statement.constant_types(), digit_bits)?;
+    let walk = if has_walks(statement.program) {
+        receive_walk(&mut incoming)?
+    } else {
+        0
+    };
+    let choices = Choices { digit_bits, walk };
+    let plan = plan(statement.program, statement.constant_types(), choices)?;
     let witness = receive_commitment(&mut incoming, plan.witness().variables())?;
     let mut verifier = Verifier {
         plan: &plan,
@@ -103,6 +109,23 @@ fn receive_digit_bits(incoming: &mut Incoming<'_>) -> Result<u32, Rejection> {
     } else {
         Err(Rejection::Malformed {
             expected: "digits of 8 to 16 bits",
+            at,
+        })
+    }
+}
+
+fn receive_walk(incoming: &mut Incoming<'_>) -> Result<u32, Rejection> {
+    let at = incoming.bound().at();
+    let bytes = incoming.receive("walk", 2)?;
+    let places = bytes
+        .iter()
+        .rev()
+        .fold(0, |sum, &byte| sum << 8 | u32::from(byte));
+    if WALK.contains(&places) {
+        Ok(places)
+    } else {
+        Err(Rejection::Malformed {
+            expected: "walks of 1 to 1,024 places",
             at,
         })
     }

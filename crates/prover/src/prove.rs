@@ -3,14 +3,14 @@
 use proofmark_program::{CheckedProgram, Program};
 use proofmark_proof::commitment::Shape;
 use proofmark_proof::field::{E, F, eq_table};
-use proofmark_proof::plan::{ConstantType, Plan, constant_types, padded, plan};
+use proofmark_proof::plan::{Choices, ConstantType, Plan, WALK, constant_types, padded, plan};
 use proofmark_proof::protocol::{Functional, Openings, Reduction, StackClaim, run};
 use proofmark_proof::{Limbs, Outgoing, Statement, WeightsCommitment, WeightsMode};
 
 use crate::commitment::{Committed, Values, commit, open};
 use crate::party::{Prover, stacked, weigh};
 use crate::sumcheck::prove_product;
-use crate::witness::{Given, Witness};
+use crate::witness::{Given, Witness, longest_walk};
 use crate::{Machine, ProverError, Watch, estimate};
 
 /// A checked program with its constants, as a prover needs it.
@@ -150,7 +150,11 @@ const DIGIT_BITS: u32 = 12;
 /// # Errors
 /// The program is not supported.
 pub fn plan_of(model: &Model) -> Result<Plan, ProverError> {
-    plan(&model.program, &model.types, DIGIT_BITS).map_err(unsupported)
+    let choices = Choices {
+        digit_bits: DIGIT_BITS,
+        walk: longest_walk(&model.program, &model.constants),
+    };
+    plan(&model.program, &model.types, choices).map_err(unsupported)
 }
 
 /// What a caller may ask of a proof.
@@ -201,6 +205,11 @@ pub fn prove(
 ) -> Result<Vec<u8>, ProverError> {
     statement.check().map_err(ProverError::Protocol)?;
     let plan = plan_of(model)?;
+    if plan.walk.is_some_and(|places| !WALK.contains(&places)) {
+        return Err(ProverError::Unsupported {
+            what: "trees of more than 1,024 levels",
+        });
+    }
     let committed = matches!(statement.weights, WeightsMode::Committed(_));
     let needed = estimate(&plan, committed).memory_bytes;
     if needed > options.max_memory_bytes {
@@ -235,6 +244,9 @@ pub fn prove_witness(
 ) -> Result<Vec<u8>, ProverError> {
     let mut proof = Outgoing::new(statement.transcript().map_err(ProverError::Protocol)?);
     proof.send("digit bits", &[plan.digit_bits as u8]);
+    if let Some(places) = plan.walk {
+        proof.send("walk", &(places as u16).to_le_bytes());
+    }
     let stack = plan.witness();
     let values = stacked(plan, witness, &stack);
     let shape = Shape::for_size(stack.variables() as u32).map_err(ProverError::Protocol)?;

@@ -2,6 +2,7 @@
 
 mod recipes;
 mod sums;
+mod walks;
 
 use proofmark_kernels::Pool;
 use proofmark_proof::field::F;
@@ -10,6 +11,7 @@ use proofmark_proof::plan::{
 };
 
 use crate::ProverError;
+pub use walks::longest_walk;
 
 /// What a prover is given.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,10 @@ mod support;
 
 use proofmark_program::Operator;
 use proofmark_program::arbitrary::with_operator_within;
-use proofmark_proof::plan::{ColumnKind, Plan, Recipe, TensorId, plan};
+use proofmark_proof::plan::{ColumnKind, Plan, Recipe, TensorId};
 use proofmark_proof::{PublicWeights, Rejection, Statement, WeightsMode, verify};
 use proofmark_prover::witness::{Given, Witness};
-use proofmark_prover::{CommittedWeights, Nobody, Options, prove, prove_witness};
+use proofmark_prover::{CommittedWeights, Nobody, Options, plan_of, prove, prove_witness};
 use support::{Inference, REACH, with_machine};
 
 /// An honest inference, and its witness to change.
@@ -21,7 +21,7 @@ struct Bench {
 impl Bench {
     fn new(code: u8, seed: u64) -> Self {
         let inference = Inference::of(&with_operator_within(REACH, code, seed), 0);
-        let plan = plan(&inference.program, inference.model.types(), 12).unwrap();
+        let plan = plan_of(&inference.model).unwrap();
         let witness = Self::witness(&inference, &plan, &inference.inputs);
         Self {
             inference,
@@ -51,6 +51,9 @@ impl Bench {
     fn idle(&self) -> Vec<TensorId> {
         let mut idle = Vec::new();
         for scheduled in &self.plan.recipes {
+            if let Recipe::Walk(walk) = &scheduled.recipe {
+                idle.push(walk.inverse);
+            }
             if let Recipe::Round(round) = &scheduled.recipe {
                 idle.extend(round.inverse);
                 idle.extend(
@@ -68,7 +71,7 @@ impl Bench {
 #[test]
 fn every_column_is_bound() {
     let mut changed = 0;
-    for code in [5, 7, 8, 9, 16, 25, 26, 28] {
+    for code in [5, 7, 8, 9, 16, 25, 26, 27, 28] {
         for seed in 0..2 {
             let bench = Bench::new(code, seed);
             let idle = bench.idle();

@@ -53,12 +53,16 @@ fn moves_and_maxima_are_proven() {
 }
 
 #[test]
+fn trees_are_proven() {
+    check_operator(27, 0..40);
+}
+
+#[test]
 fn random_programs_are_proven_or_refused_by_name() {
     let names = [
         "rms_norm",
         "layer_norm",
         "softmax",
-        "trees",
         "a maximum over a range wider than the field",
     ];
     let mut proven = 0;
@@ -73,7 +77,7 @@ fn random_programs_are_proven_or_refused_by_name() {
 
 #[test]
 fn committed_weights_are_opened() {
-    for code in [4, 9, 15] {
+    for code in [4, 9, 15, 27] {
         for seed in 0..4 {
             let inference = Inference::of(&with_operator_within(REACH, code, seed), 0);
             assert!(inference.round_trip_committed().bits() >= 100);

@@ -617,7 +617,7 @@ impl Maker {
         let values = self
             .random
             .elements(leaves as usize * outputs as usize, -100_000, 99_999);
-        let base = self.random.elements(outputs as usize, -(1 << 30), 1 << 30);
+        let base = self.biases(outputs);
         let nodes = split.len() as u32;
         let operator = Operator::Trees(TreeConstants {
             roots: self.i32(&[trees], &roots),
@@ -632,7 +632,7 @@ impl Maker {
         self.add(
             operator,
             &[x],
-            Self::typed(&of, &[outputs], -(1 << 30) - 400_000, (1 << 30) + 400_000),
+            Self::typed(&of, &[outputs], -self.reach - 400_000, self.reach + 400_000),
         );
         true
     }

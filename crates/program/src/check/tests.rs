@@ -902,24 +902,47 @@ fn movements() {
 
 #[test]
 fn trees() {
+    let of = |threshold: [i32; 3],
+              feature: &[i32],
+              left: &[i32],
+              leaf: &[i32],
+              roots: &[i32],
+              values: &[i32],
+              base: i32| {
+        let mut bench = Bench::new(&[fixed(&[2], 0, 9)]);
+        let n = u32::try_from(feature.len()).unwrap();
+        let right: Vec<i32> = left.iter().map(|left| left + 1).collect();
+        let trees = TreeConstants {
+            roots: bench.i32(&[u32::try_from(roots.len()).unwrap()], roots),
+            feature: bench.i32(&[n], feature),
+            threshold: bench.i32(&[n], &threshold[..feature.len()]),
+            left: bench.i32(&[n], left),
+            right: bench.i32(&[n], &right),
+            leaf: bench.i32(&[n], leaf),
+            values: bench.i32(&[u32::try_from(values.len()).unwrap(), 1], values),
+            base: bench.i32(&[1], &[base]),
+        };
+        bench.code(Operator::Trees(trees), fixed(&[1], MIN, MAX))
+    };
     let with =
         |feature: &[i32], left: &[i32], leaf: &[i32], roots: &[i32], values: &[i32], base: i32| {
-            let mut bench = Bench::new(&[fixed(&[2], 0, 9)]);
-            let n = u32::try_from(feature.len()).unwrap();
-            let right: Vec<i32> = left.iter().map(|left| left + 1).collect();
-            let trees = TreeConstants {
-                roots: bench.i32(&[u32::try_from(roots.len()).unwrap()], roots),
-                feature: bench.i32(&[n], feature),
-                threshold: bench.i32(&[n], &vec![5; feature.len()]),
-                left: bench.i32(&[n], left),
-                right: bench.i32(&[n], &right),
-                leaf: bench.i32(&[n], leaf),
-                values: bench.i32(&[u32::try_from(values.len()).unwrap(), 1], values),
-                base: bench.i32(&[1], &[base]),
-            };
-            bench.code(Operator::Trees(trees), fixed(&[1], MIN, MAX))
+            of([5; 3], feature, left, leaf, roots, values, base)
         };
     let (feature, left, leaf) = ([1, -1, -1], [1, 0, 0], [0, 0, 1]);
+    // Thresholds of inner nodes are ranks, or one more; those of leaves mean nothing.
+    let at = |threshold| {
+        of(
+            [threshold, -7, 77],
+            &feature,
+            &left,
+            &leaf,
+            &[0, 0],
+            &[-4, 7],
+            1,
+        )
+    };
+    assert_eq!([at(0), at(10)], [Ok((-7, 15)), Ok((-7, 15))]);
+    assert_eq!([at(-1), at(11)], [MALFORMED, MALFORMED]);
     assert_eq!(
         with(&feature, &left, &leaf, &[0, 0], &[-4, 7], 1),
         Ok((-7, 15))

@@ -30,7 +30,7 @@ impl<'s, B: AsRef<[u8]>> Scope<'s, B> {
         let nodes = feature.shape();
         self.require(nodes.len() == 1, "the nodes of trees have one dimension")?;
         let of_nodes = |id| self.constant_of(id, ElementType::I32, nodes);
-        of_nodes(trees.threshold)?;
+        let threshold = of_nodes(trees.threshold)?;
         let (left, right, leaf) = (
             of_nodes(trees.left)?,
             of_nodes(trees.right)?,
@@ -65,9 +65,20 @@ impl<'s, B: AsRef<[u8]>> Scope<'s, B> {
             } else {
                 None
             };
-            shape.push(found.ok_or_else(|| {
+            let found = found.ok_or_else(|| {
                 self.fault("a node of a tree refers to what is not there, or to an earlier node")
-            })?);
+            })?;
+            if matches!(found, TreeNode::Split(..)) {
+                // What a comparison with other ranks gives is known without them.
+                let ranks = i64::from(x.lo)..=i64::from(x.hi) + 1;
+                self.require(
+                    threshold
+                        .at(index)
+                        .is_some_and(|threshold| ranks.contains(&threshold.into())),
+                    "a threshold of a tree is beyond the ranks that there are",
+                )?;
+            }
+            shape.push(found);
         }
         let roots = self.roots(trees.roots, count)?;
         let mut all: Option<Span> = None;

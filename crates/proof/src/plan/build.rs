@@ -9,8 +9,8 @@ use super::recipe::{Recipe, Scheduled};
 use super::rule::{Mask, Rule, Sum, Tensor, TensorId, Term};
 use super::shape::Shape;
 use super::{
-    Column, ColumnKind, Constant, Lookup, MAX_STACK_VARIABLES, MAX_TENSOR_VARIABLES, Plan, Table,
-    Unsupported,
+    Choices, Column, ColumnKind, Constant, Lookup, MAX_STACK_VARIABLES, MAX_TENSOR_VARIABLES, Plan,
+    Table, Unsupported,
 };
 
 /// Widest digit that is multiplied with a multiplier of 17 bits.
@@ -163,10 +163,11 @@ impl NumberLayout {
 }
 
 impl Builder {
-    pub(super) fn new(digit_bits: u32, constants: Vec<Constant>) -> Self {
+    pub(super) fn new(choices: Choices, walk: Option<u32>, constants: Vec<Constant>) -> Self {
         Self {
             plan: Plan {
-                digit_bits,
+                digit_bits: choices.digit_bits,
+                walk,
                 tensors: Vec::new(),
                 columns: Vec::new(),
                 checks: Vec::new(),

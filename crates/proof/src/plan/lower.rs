@@ -11,11 +11,13 @@ use super::build::Builder;
 use super::identity::Interval;
 use super::rule::{Public, Rule, TensorId};
 use super::shape::Shape;
-use super::{Constant, MAX_TENSOR_VARIABLES, Plan, Unsupported};
+use super::{Choices, Constant, MAX_TENSOR_VARIABLES, Plan, Unsupported};
 
+mod lookups;
 mod moves;
 mod pointwise;
 mod sums;
+mod trees;
 
 /// Element type and dimensions of a constant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub fn constant_types<B: AsRef<[u8]>>(
 pub fn plan(
     program: &Program,
     constants: &[ConstantType],
-    digit_bits: u32,
+    choices: Choices,
 ) -> Result<Plan, Unsupported> {
     let constants = constants
         .iter()
@@ -57,8 +59,9 @@ pub fn plan(
             shape: Shape::new(&constant.shape),
         })
         .collect();
+    let walk = has_walks(program).then_some(choices.walk);
     let mut lower = Lower {
-        builder: Builder::new(digit_bits, constants),
+        builder: Builder::new(choices, walk, constants),
         program,
         nodes: Vec::with_capacity(program.nodes.len()),
         inputs: 0,
@@ -69,6 +72,13 @@ pub fn plan(
     }
     lower.outputs()?;
     lower.builder.finish()
+}
+
+/// Whether a program has trees, so that a proof of it chooses the places of a walk.
+#[must_use]
+pub fn has_walks(program: &Program) -> bool {
+    let trees = |node: &Node| matches!(node.operator, Operator::Trees(_));
+    program.nodes.iter().any(trees)
 }
 
 /// A program on its way to a plan.
@@ -194,7 +204,7 @@ impl Lower<'_> {
             Operator::Rope { .. } => refuse("rope"),
             Operator::Attention { .. } => refuse("attention"),
             Operator::Softmax { .. } => refuse("softmax"),
-            Operator::Trees(_) => refuse("trees"),
+            Operator::Trees(constants) => self.trees(node, constants),
             _ => refuse("an operator of a later version"),
         }
     }

@@ -54,6 +54,8 @@ pub enum Recipe {
     },
     /// Which place has the maximum.
     Select(alloc::boxed::Box<Select>),
+    /// The ways through trees.
+    Walk(alloc::boxed::Box<Walk>),
 }
 
 /// A value Σ sign·a·b, rounded by 2^shift and clamped.
@@ -108,4 +110,33 @@ pub struct Select {
     pub distance: Number,
     /// Whether candidates before the chosen one are one further away than they need to be.
     pub strict: bool,
+}
+
+/// Ways from roots to leaves.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// The domain: trees, places.
+    pub shape: Shape,
+    /// The first node of each tree.
+    pub roots: TensorId,
+    /// The feature of each node; −1 in a leaf.
+    pub feature: TensorId,
+    /// What each node compares with.
+    pub threshold: TensorId,
+    /// Where each node leads if the feature's value is smaller.
+    pub left: TensorId,
+    /// Where it leads otherwise.
+    pub right: TensorId,
+    /// The features' values.
+    pub x: TensorId,
+    /// The node at each place.
+    pub node: TensorId,
+    /// Whether the walk goes on to the left.
+    pub goes_left: TensorId,
+    /// Whether it goes on to the right.
+    pub goes_right: TensorId,
+    /// threshold − 1 − value to the left, value − threshold to the right; 0 in leaves.
+    pub distance: Number,
+    /// Inverse of feature + 1 where the walk goes on.
+    pub inverse: TensorId,
 }

@@ -139,7 +139,7 @@ impl Builder {
     }
 
     /// 1 within all lengths of a shape and in the rows of the maps, 0 elsewhere.
-    fn inside(&mut self, shape: &Shape, maps: &[Map]) -> TensorId {
+    pub(super) fn inside(&mut self, shape: &Shape, maps: &[Map]) -> TensorId {
         let rows: Vec<usize> = maps.iter().flat_map(Map::rows).collect();
         // A variable is in one factor only: products of polynomials are then multilinear.
         let free = |axis: &usize| !shape.axis(*axis).any(|variable| rows.contains(&variable));

@@ -73,11 +73,12 @@ impl Witness {
                 Ok(())
             }
             Recipe::Select(select) => self.select(select),
+            Recipe::Walk(walk) => self.walk(walk),
         }
     }
 
     /// Values as digits.
-    fn digits(&mut self, number: &Number, values: &[i64]) -> Result<(), ProverError> {
+    pub(super) fn digits(&mut self, number: &Number, values: &[i64]) -> Result<(), ProverError> {
         let layout = &number.layout;
         let mut columns = vec![Vec::with_capacity(values.len()); number.digits.len()];
         for value in values {
@@ -245,12 +246,12 @@ impl Rounded {
 
 /// Inverses modulo p of small numbers, kept.
 #[derive(Default)]
-struct Inverses {
+pub(super) struct Inverses {
     known: std::collections::BTreeMap<i64, i32>,
 }
 
 impl Inverses {
-    fn of(&mut self, value: i64) -> i32 {
+    pub(super) fn of(&mut self, value: i64) -> i32 {
         debug_assert!(value >= 0 && value < i64::from(P));
         *self.known.entry(value).or_insert_with(|| {
             F::from_i64(value)

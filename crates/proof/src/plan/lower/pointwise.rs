@@ -7,11 +7,10 @@ use proofmark_program::{ConstantId, ElementType, Node, NodeType};
 
 use super::super::build::{Builder, Operand};
 use super::super::identity::Interval;
-use super::super::recipe::Recipe;
 use super::super::round::{Product, Rounding};
 use super::super::rule::{Rule, TensorId, Term};
-use super::super::shape::Shape;
-use super::super::{ColumnKind, Lookup, Table, Unsupported};
+use super::super::{ColumnKind, Unsupported};
+use super::lookups::Rows;
 use super::{Lower, MALFORMED, interval_of, shape_of};
 
 /// Multipliers of 04 §1.3.
@@ -140,69 +139,15 @@ impl Lower<'_> {
             .saturating_add(1);
         let entries = u32::try_from(entries).map_err(|_| MALFORMED)?;
         let values = self.constant(table, &[entries], element_interval(element))?;
-        // One row more than entries, for cells beyond the tensor: (entries, 0).
-        let rows = Shape::new(&[entries.saturating_add(1)]);
-        let values = if rows.variables() == self.builder.shape(values).variables() {
-            let all = (0..rows.variables()).collect();
-            self.builder
-                .view(values, &rows, all, element_interval(element))
-        } else {
-            self.widened(values, &rows, element_interval(element))
-        };
-        let table = self.builder.plan.tables.len();
-        let multiplicity = self
-            .builder
-            .column(&rows, ColumnKind::Multiplicity(Some(table)));
-        let table = self.builder.table(Table {
+        let rows = Rows {
             values,
-            multiplicity,
-        });
-        let shape = shape_of(&of);
-        let (lo, entries) = (i64::from(of.lo), i64::from(entries));
-        let beyond = lo.saturating_add(entries);
-        let terms = vec![
-            Term {
-                coefficient: 1,
-                tensor: Some((x, (0..shape.variables()).collect())),
-                masks: Vec::new(),
-            },
-            Term {
-                coefficient: entries,
-                tensor: None,
-                masks: Vec::new(),
-            },
-            Term {
-                coefficient: beyond.saturating_neg(),
-                tensor: None,
-                masks: Builder::masks(&shape, 0..shape.lengths().len()),
-            },
-        ];
-        let range = Interval {
-            lo: 0,
-            hi: entries.into(),
+            entries,
+            first: of.lo.into(),
         };
-        let key = self.builder.tensor(&shape, range, Rule::Linear(terms));
-        let result = self.builder.column(
-            &shape,
-            ColumnKind::Free {
-                lo: node.result.lo.into(),
-                hi: node.result.hi.into(),
-            },
-        );
-        self.builder.recipe(Recipe::Table {
-            key,
-            rows: values,
-            result,
-        });
-        self.builder.lookup(Lookup {
-            table,
-            keys: (key, result),
-        });
-        Ok(result)
-    }
-
-    /// A vector with a longer axis.
-    fn widened(&mut self, vector: TensorId, shape: &Shape, interval: Interval) -> TensorId {
-        self.along(vector, shape, 0, interval, 1, 0)
+        let kind = ColumnKind::Free {
+            lo: node.result.lo.into(),
+            hi: node.result.hi.into(),
+        };
+        Ok(self.looked_up(rows, x, kind))
     }
 }
