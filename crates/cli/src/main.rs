@@ -23,6 +23,7 @@ mod explain;
 mod files;
 mod hex;
 mod host;
+mod listing;
 mod log_files;
 mod models;
 mod node;

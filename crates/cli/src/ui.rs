@@ -89,6 +89,12 @@ impl Ui {
         writeln!(self.out)
     }
 
+    /// One of many values, each a line.
+    pub(crate) fn print_json_line(&mut self, value: &Value) -> io::Result<()> {
+        serde_json::to_writer(&mut *self.out, value)?;
+        writeln!(self.out)
+    }
+
     /// How far long work is, on the terminal only; the line is written anew each time and ends with the work.
     pub(crate) fn progress(&mut self, done: usize, total: usize, what: &str) -> io::Result<()> {
         if !io::stderr().is_terminal() {

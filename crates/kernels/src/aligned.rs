@@ -23,6 +23,7 @@ impl Plain for i16 {}
 impl Plain for i32 {}
 impl Plain for u32 {}
 impl Plain for i64 {}
+impl Plain for u64 {}
 
 /// A buffer of numbers whose address is a multiple of 64.
 #[derive(Clone, Default)]
@@ -30,6 +31,12 @@ pub(crate) struct Aligned<T: Plain> {
     lines: Vec<Line>,
     len: usize,
     of: PhantomData<T>,
+}
+
+impl<T: Plain> std::fmt::Debug for Aligned<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} numbers", self.len)
+    }
 }
 
 impl<T: Plain> Aligned<T> {

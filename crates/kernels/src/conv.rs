@@ -140,6 +140,78 @@ impl<'a> Windows<'a> {
             }
         }
     }
+
+    /// Height of the image with its margins, and elements of a row of it.
+    const fn spread_shape(&self) -> [usize; 2] {
+        let [_, h, w] = self.shape;
+        let [top, left, bottom, right] = self.window.pads;
+        [top + h + bottom, (left + w + right) * self.channels.1]
+    }
+
+    /// Elements of the image with its margins, and room behind them as [`cut`](Self::cut) needs it.
+    pub(crate) const fn spread_len(&self) -> usize {
+        let [height, width] = self.spread_shape();
+        height * width + SLACK
+    }
+
+    /// Hands over each row of the image, its channels being those of the windows, and where it begins in the image with its margins.
+    pub(crate) fn spread(&self, mut row: impl FnMut(&[i16], usize)) {
+        let [all, h, w] = self.shape;
+        let (first, count) = self.channels;
+        let [_, width] = self.spread_shape();
+        let [top, left, ..] = self.window.pads;
+        let mut some = Vec::new();
+        for (y, line) in (0..h).zip(self.x.chunks_exact((w * all).max(1))) {
+            let start = (top + y) * width + left * count;
+            if count == all {
+                row(line, start);
+            } else {
+                some.clear();
+                for pixel in line.chunks_exact(all) {
+                    some.extend_from_slice(&pixel[first..][..count]);
+                }
+                row(&some, start);
+            }
+        }
+    }
+
+    /// Copies window `at`, [kh, kw, c], out of an image with its margins, of which each element is a byte. Both have [`SLACK`] bytes
+    /// behind them; what stands behind the window is anything.
+    #[inline(always)]
+    pub(crate) fn cut(&self, at: usize, image: &[u8], out: &mut [u8]) {
+        let count = self.channels.1;
+        let [kh, kw] = self.window.kernel;
+        let [down, across] = self.window.dilations;
+        let [_, width] = self.spread_shape();
+        let [y, x] = [at / self.columns, at % self.columns];
+        let start = y * self.window.strides[0] * width + x * self.window.strides[1] * count;
+        for i in 0..kh {
+            let from = &image[start + i * down * width..];
+            let out = &mut out[i * kw * count..];
+            if across == 1 {
+                copy(from, out, kw * count);
+                continue;
+            }
+            for j in 0..kw {
+                copy(&from[j * across * count..], &mut out[j * count..], count);
+            }
+        }
+    }
+}
+
+/// Bytes behind a place that [`copy`] writes to or reads from.
+pub(crate) const SLACK: usize = 16;
+
+/// Copies so many bytes, and up to [`SLACK`] more if they are few: what follows overwrites those.
+#[inline(always)]
+fn copy(from: &[u8], to: &mut [u8], len: usize) {
+    if len > 4 * SLACK {
+        to[..len].copy_from_slice(&from[..len]);
+        return;
+    }
+    for at in (0..len).step_by(SLACK) {
+        to[at..][..SLACK].copy_from_slice(&from[at..][..SLACK]);
+    }
 }
 
 /// `out[c, r] = x[r, c]`: x is [rows, columns]. So [h, w, C] becomes [C, h, w], and the other way.

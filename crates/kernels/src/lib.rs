@@ -15,7 +15,7 @@
 //! | attention, softmax | [`Attention`], [`softmax`] |
 //! | max_pool, sum_pool, matmul, arg_max | [`max_pool`], [`sum_pool`], [`matmul`], [`arg_max`] |
 //!
-//! [`field`] has the kernels of proofs (specs/05-proof.md).
+//! [`Reading`] measures memory; [`field`] has the kernels of proofs (specs/05-proof.md).
 //!
 //! Threads: [`Pool`] is a fork-join pool; a result never depends on how many threads it has.
 //! Wrong lengths panic, once per call and before anything is written.
@@ -49,6 +49,7 @@ mod linear;
 mod matmul;
 mod norm;
 mod pool;
+mod reading;
 mod rope;
 mod round;
 
@@ -63,5 +64,6 @@ pub use linear::{Output, PANEL, PackedActivations, PackedLinear, Span};
 pub use matmul::matmul;
 pub use norm::{Norm, layer_norm, rms_norm};
 pub use pool::Pool;
+pub use reading::Reading;
 pub use rope::rope;
 pub use round::{Bounds, Element, rdiv, rshift};

@@ -3,31 +3,24 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use proofmark_kernels::{Isa, Output, PackedActivations, PackedLinear, Pool, Span};
+use proofmark_kernels::{Isa, Output, PackedActivations, PackedLinear, Pool, Reading, Span};
 
 /// Bytes that are read: more than the caches of a core, shared ones may be larger.
-const WORDS: usize = 128 << 20;
+const BYTES: usize = 1 << 30;
 
-/// Bytes per second that threads read, each its own part of 1 GiB; the best of three.
+/// Bytes per second that threads read of memory as weights lie in it, each its own part of 1 GiB; the best of three.
 pub(super) fn read_bandwidth(threads: usize) -> f64 {
-    let data = vec![1_u64; WORDS];
+    let reading = Reading::new(Isa::detect(), BYTES);
     let mut best = 0.0_f64;
     for _ in 0..3 {
         let start = Instant::now();
         std::thread::scope(|scope| {
-            for part in data.chunks(data.len().div_ceil(threads.max(1))) {
-                scope.spawn(|| {
-                    let sums = part.chunks_exact(32).fold([0_u64; 32], |mut sums, words| {
-                        for (sum, x) in sums.iter_mut().zip(words) {
-                            *sum = sum.wrapping_add(*x);
-                        }
-                        sums
-                    });
-                    black_box(sums);
-                });
+            for part in 0..threads.max(1) {
+                let reading = &reading;
+                scope.spawn(move || black_box(reading.sum(part, threads.max(1))));
             }
         });
-        best = best.max((WORDS * 8) as f64 / start.elapsed().as_secs_f64());
+        best = best.max(reading.bytes() as f64 / start.elapsed().as_secs_f64());
     }
     best
 }

@@ -1,5 +1,7 @@
 //! `proofmark replay`: executes answers again, and signs what came out.
 
+mod range;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,12 +17,13 @@ use proofmark_receipt::{
 };
 use serde_json::{Value, json};
 
+use self::range::Range;
 use crate::ambient::now_s;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::files;
 use crate::hex::hex;
 use crate::host::{Host, log_error, publish};
-use crate::node::NodeArgs;
+use crate::node::{Node, NodeArgs};
 use crate::replay::{Machine, ModelSource, Opened};
 use crate::ui::{BAD, FAINT, GOOD, STRONG, UNKNOWN, Ui};
 
@@ -30,8 +33,9 @@ const MAX_BUNDLES: usize = 1_000_000;
 /// Arguments of `proofmark replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayCommand {
-    /// Bundles that disclose everything, or directories of them; with --url or --of, receipt ids.
-    #[arg(required = true, value_name = "BUNDLE|DIR|ID")]
+    /// Bundles that disclose everything, or directories of them; with --url or --of, receipt ids, or ranges of them: FIRST..LAST,
+    /// each end a receipt id or a time in Unix milliseconds, or left out.
+    #[arg(required = true, value_name = "BUNDLE|DIR|ID|RANGE")]
     sources: Vec<String>,
     /// Directory of the model. Default: the model inside of this program, or the one of the same closure in the data directory's store.
     #[arg(long, value_name = "DIR")]
@@ -59,6 +63,13 @@ pub(crate) struct ReplayCommand {
     pub(crate) json: bool,
 }
 
+/// Where a bundle to replay is.
+enum Place {
+    File(PathBuf),
+    /// A receipt's id at a node.
+    Node(String),
+}
+
 /// One bundle to replay, and where it came from.
 struct Source {
     name: String,
@@ -77,14 +88,17 @@ struct Tally {
 
 impl ReplayCommand {
     pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
-        let sources = self.sources()?;
+        let node = self.node()?;
+        let places = self.places(node.as_ref())?;
         let signer = self.data.as_deref().map(signer).transpose()?;
-        let total = sources.len();
+        let total = places.len();
         let mut opened_model: Option<(Arc<Model>, Machine)> = None;
         let mut tally = Tally::default();
         let started = Instant::now();
-        for (number, source) in sources.iter().enumerate() {
-            match self.one(ui, source, signer.as_ref(), &mut opened_model) {
+        for (number, place) in places.iter().enumerate() {
+            let verdict = Source::read(place, node.as_ref())
+                .and_then(|source| self.one(ui, &source, signer.as_ref(), &mut opened_model));
+            match verdict {
                 Ok(verdict) => {
                     tally.ids += verdict.compared;
                     if verdict.refutes() {
@@ -96,7 +110,7 @@ impl ReplayCommand {
                 // What cannot be checked is told, and the others go on.
                 Err(error) if total > 1 => {
                     tally.unavailable += 1;
-                    self.tell_failure(ui, source, &error)?;
+                    self.tell_failure(ui, &place.name(), &error)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -153,7 +167,7 @@ impl ReplayCommand {
             self.attach(source, &verdict, signer)?;
         }
         if self.json {
-            ui.print_json(&describe(source, &verdict, signer.is_some()))?;
+            ui.print_json_line(&describe(source, &verdict, signer.is_some()))?;
         } else {
             write_verdict(ui, source, &opened, (model, &verdict), took_ms)?;
         }
@@ -163,51 +177,43 @@ impl ReplayCommand {
     fn tell_failure(
         &self,
         ui: &mut Ui,
-        source: &Source,
+        name: &str,
         error: &CommandError,
     ) -> Result<(), CommandError> {
         if self.json {
             let code = error.stable_code();
-            ui.print_json(
-                &json!({ "source": source.name, "error": error.to_string(), "code": code }),
+            ui.print_json_line(
+                &json!({ "source": name, "error": error.to_string(), "code": code }),
             )?;
         } else {
-            writeln!(ui.out(), "{UNKNOWN}?{UNKNOWN:#} {}  {error}", source.name)?;
+            writeln!(ui.out(), "{UNKNOWN}?{UNKNOWN:#} {name}  {error}")?;
         }
         Ok(())
     }
 
-    fn sources(&self) -> Result<Vec<Source>, CommandError> {
-        let mut all = Vec::new();
-        if self.url.is_some() || self.of.is_some() {
-            let node = NodeArgs::of(self.of.clone(), self.url.clone(), self.api_key_file.clone());
-            let node = node.open()?;
-            for id in &self.sources {
-                let bytes = node.bundle(id, "all", false)?;
-                all.push(Source::read(id.clone(), None, &bytes)?);
-            }
-            return Ok(all);
+    fn node(&self) -> Result<Option<Node>, CommandError> {
+        if self.url.is_none() && self.of.is_none() {
+            return Ok(None);
         }
+        let node = NodeArgs::of(self.of.clone(), self.url.clone(), self.api_key_file.clone());
+        node.open().map(Some)
+    }
+
+    /// Where the bundles are, in the order of the arguments; those of a directory by name, those of a range by time.
+    fn places(&self, node: Option<&Node>) -> Result<Vec<Place>, CommandError> {
+        let mut all = Vec::new();
         for source in &self.sources {
-            let path = PathBuf::from(source);
-            if !path.is_dir() {
-                all.push(Source::file(path)?);
-                continue;
-            }
-            let entries = fs::read_dir(&path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| CommandError::file("read", &path, error))?;
-            let mut files: Vec<PathBuf> = entries
-                .into_iter()
-                .map(|entry| entry.path())
-                .filter(|path| path.extension().is_some_and(|e| e == "receipt"))
-                .collect();
-            files.sort();
-            for file in files {
-                all.push(Source::file(file)?);
+            match node {
+                Some(node) => match Range::parse(source)? {
+                    Some(range) => all.extend(range.ids(node, MAX_BUNDLES)?.map(Place::Node)),
+                    None => all.push(Place::Node(source.clone())),
+                },
+                None => all.extend(files_of(PathBuf::from(source))?.map(Place::File)),
             }
         }
         match all.len() {
+            0 if node.is_some() => Err(CommandError::usage("the node lists no receipt there")
+                .hint("receipts are listed once they are in the log's tree")),
             0 => Err(CommandError::usage("there is no bundle to replay")
                 .hint("bundles are files that end in .receipt")),
             count if count > MAX_BUNDLES => Err(CommandError::usage(format!(
@@ -245,14 +251,38 @@ impl ReplayCommand {
     }
 }
 
-impl Source {
-    fn file(path: PathBuf) -> Result<Self, CommandError> {
-        let bytes = files::read(&path, BUNDLE_MAX_BYTES)?;
-        Self::read(path.display().to_string(), Some(path), &bytes)
+/// The file itself, or the bundles of a directory.
+fn files_of(path: PathBuf) -> Result<impl Iterator<Item = PathBuf>, CommandError> {
+    let mut files = vec![path];
+    if files[0].is_dir() {
+        let entries = fs::read_dir(&files[0])
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| CommandError::file("read", &files[0], error))?;
+        files = entries.into_iter().map(|entry| entry.path()).collect();
+        files.retain(|path| path.extension().is_some_and(|e| e == "receipt"));
+        files.sort();
     }
+    Ok(files.into_iter())
+}
 
-    fn read(name: String, path: Option<PathBuf>, bytes: &[u8]) -> Result<Self, CommandError> {
-        let bundle = Bundle::decode(bytes).map_err(|error| {
+impl Place {
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Node(id) => id.clone(),
+        }
+    }
+}
+
+impl Source {
+    fn read(place: &Place, node: Option<&Node>) -> Result<Self, CommandError> {
+        let (bytes, path) = match (place, node) {
+            (Place::Node(id), Some(node)) => (node.bundle(id, "all", false)?, None),
+            (Place::Node(_), None) => return Err(CommandError::internal("no node")),
+            (Place::File(path), _) => (files::read(path, BUNDLE_MAX_BYTES)?, Some(path.clone())),
+        };
+        let name = place.name();
+        let bundle = Bundle::decode(&bytes).map_err(|error| {
             CommandError::rejected(format!("{name} is not a bundle"))
                 .code(error.code())
                 .because(error)

@@ -114,7 +114,7 @@ fn the_endpoint_takes_and_gives_both_forms_and_all_are_the_same_integers() {
         ],
     );
     assert_eq!(
-        replayed.out.matches("\"executed\": \"same\"").count(),
+        replayed.out.matches("\"executed\":\"same\"").count(),
         all.len(),
         "{}",
         replayed.out

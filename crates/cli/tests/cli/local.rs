@@ -140,11 +140,32 @@ fn every_way_to_ask_replays_to_the_same() {
     }
     let ended = home.expect(0, &["replay", "answers", "--json"]);
     assert_eq!(
-        ended.out.matches("\"executed\": \"same\"").count(),
+        ended.out.matches("\"executed\":\"same\"").count(),
         asked.len(),
         "{}",
         ended.out
     );
+    // A range of the node's receipts, the oldest first, both ends included.
+    for (range, from) in [
+        ("..".to_owned(), 0),
+        (format!("{}..", asked[2].receipt()), 2),
+        (format!("..{}", asked[5].receipt()), 0),
+    ] {
+        let ended = home.expect(0, &["replay", "--of", "data", &range, "--json"]);
+        let replayed: Vec<String> = ended
+            .out
+            .lines()
+            .filter_map(|line| {
+                line.trim()
+                    .strip_prefix("\"source\": \"")?
+                    .strip_suffix("\",")
+            })
+            .map(str::to_owned)
+            .collect();
+        let expected: Vec<String> = asked[from..].iter().map(|got| got.receipt()).collect();
+        assert_eq!(replayed, expected, "{range}: {}", ended.out);
+    }
+    home.expect(2, &["replay", "--of", "data", "1..2"]);
     // The same request has the same answer, whatever else the node does.
     let again = world.ask(&node.url(), &chat(&json!({"temperature": 0})), &[]);
     assert_eq!(text(&asked[0]), text(&again));
@@ -267,7 +288,7 @@ fn embeddings_are_executed_shown_in_both_forms_and_replayed() {
     }
     let ended = home.expect(0, &["replay", "answers", "--json"]);
     assert_eq!(
-        ended.out.matches("\"executed\": \"same\"").count(),
+        ended.out.matches("\"executed\":\"same\"").count(),
         asked.len(),
         "{}",
         ended.out

@@ -17,7 +17,7 @@ use super::{Panel, QUAD, TASKS_PER_THREAD, Tile, scalar};
 use super::{avx2, avx512};
 use crate::Isa;
 use crate::aligned::Aligned;
-use crate::conv::Windows;
+use crate::conv::{SLACK, Windows};
 #[cfg(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -160,23 +160,33 @@ impl PackedActivations {
         };
         if let Form::Limbs { signed } = self.form {
             let (tile, flips) = (self.tile_bytes(), self.flips(signed));
+            let len = x.spread_len();
+            self.bytes.resize(2 * len);
+            let (low, high) = self.bytes.as_mut_slice().split_at_mut(len);
+            // Places outside of the image are zeros.
+            low.fill(flips[0]);
+            high.fill(flips[1]);
+            x.spread(|row, start| split(isa, row, &mut low[start..], &mut high[start..], flips));
+            let (low, high): (&[u8], &[u8]) = (low, high);
             self.limbs.resize(tiles * tile);
             pool.for_each_chunk(
                 self.limbs.as_mut_slice(),
                 tiles_per_task * tile,
                 |task, limbs| {
-                    let mut row = vec![0; k];
-                    let mut bytes = vec![0; 2 * padded];
-                    let (low, high) = bytes.split_at_mut(padded);
+                    let mut window = vec![0; padded + SLACK];
                     let first = task * tiles_per_task * per_tile;
                     for (tile, first) in limbs
                         .chunks_exact_mut(tile)
                         .zip((first..).step_by(per_tile))
                     {
                         for r in 0..per_tile.min(rows - first) {
-                            x.write(first + r, &mut row);
-                            split(isa, &row, low, high, flips);
-                            place_row(low, high, r, span, tile);
+                            if span == Span::I16 {
+                                x.cut(first + r, high, &mut window);
+                                place(&window[..padded], 2 * r, tile);
+                            }
+                            x.cut(first + r, low, &mut window);
+                            let limb = r * span.limbs() + usize::from(span == Span::I16);
+                            place(&window[..padded], limb, tile);
                         }
                     }
                 },
