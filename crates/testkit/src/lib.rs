@@ -45,6 +45,9 @@
 //! | `mock-refusal` | a refusal instead of content |
 //! | `mock-reasoning` | `reasoning_content` before the content |
 //!
+//! # A provider whose engine is not exact
+//! [`float::FloatModel`] runs a published Llama model in floats, as promised or as one of many variants: other sums, fewer bits, fewer layers.
+//!
 //! # Fixtures
 //! [`SteppedClock`] is a clock that only tests move. [`SeededRng`] is a reproducible generator; it is no source of keys.
 //!
@@ -64,6 +67,7 @@
 #![deny(missing_docs)]
 
 mod clock;
+pub mod float;
 mod mock;
 mod rng;
 
