@@ -35,6 +35,18 @@ struct Activations<'a> {
 /// Largest weight of two limbs: 256 · 127 + 127.
 const LARGEST_FINE: f64 = 32_639.0;
 
+/// How far sums of this many rows of weights reach, and no further than the type: a proof needs ranges that are narrow.
+fn reach(weights: &[i8], rows: usize, bias: Option<&[i32]>, max_abs: i32) -> i32 {
+    let length = (weights.len() / rows.max(1)).max(1);
+    let sums = weights.chunks(length).enumerate().map(|(row, weights)| {
+        let sum: i64 = weights.iter().map(|w| i64::from(w.unsigned_abs())).sum();
+        let bias = bias.and_then(|bias| bias.get(row)).copied().unwrap_or(0);
+        sum.saturating_mul(max_abs.into())
+            .saturating_add(i64::from(bias).abs())
+    });
+    i32::try_from(sums.max().unwrap_or(0)).unwrap_or(i32::MAX)
+}
+
 /// Chooses scales and integers for all rows. A row's unit is `multiplier · scale / 2^shift`, so the product of multiplier and
 /// accumulator is exact; weights are rounded to that unit.
 fn quantized(weight: &[f64], bias: &[f64], x: &Activations<'_>, scale: f64, fine: bool) -> Rows {
@@ -195,6 +207,7 @@ impl Lowerer<'_> {
         bias: Option<Vec<i32>>,
         shape: &[usize],
     ) -> Result<proofmark_program::NodeId> {
+        let reach = reach(&weights, n, bias.as_deref(), x.max_abs());
         let weight = self.constant(name, "weight", &[n, k], Elements::I8(weights))?;
         let bias = match bias {
             Some(bias) => Some(self.constant(name, "bias", &[n], Elements::I32(bias))?),
@@ -202,7 +215,7 @@ impl Lowerer<'_> {
         };
         let name = self.sub(name, "sums");
         let operator = Operator::Linear { weight, bias };
-        Ok(self.node(&name, operator, &[x.node], shape, -i32::MAX, i32::MAX))
+        Ok(self.node(&name, operator, &[x.node], shape, -reach, reach))
     }
 
     /// Requantizes by the last dimension.
@@ -296,6 +309,7 @@ impl Lowerer<'_> {
             max_abs: f64::from(x.max_abs()),
         };
         let rows = quantized(&weight.data, bias, &activations, scale, false);
+        let reach = reach(&rows.weights, bias.len(), Some(&rows.bias), x.max_abs());
         let operator = Operator::Conv {
             weight: self.constant(name, "weight", &weight.shape, Elements::I8(rows.weights))?,
             bias: Some(self.constant(name, "bias", &[bias.len()], Elements::I32(rows.bias))?),
@@ -303,14 +317,7 @@ impl Lowerer<'_> {
             groups: wide(groups),
         };
         let sums_name = self.sub(name, "sums");
-        let sums = self.node(
-            &sums_name,
-            operator,
-            &[x.node],
-            &output,
-            -i32::MAX,
-            i32::MAX,
-        );
+        let sums = self.node(&sums_name, operator, &[x.node], &output, -reach, reach);
         let elements = Elements::I32(rows.multipliers);
         let operator = Operator::ChannelScale {
             multipliers: self.constant(name, "m", &[bias.len()], elements)?,

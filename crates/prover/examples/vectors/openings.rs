@@ -1,42 +1,20 @@
-//! Writes `vectors/proof/openings.json`: `cargo run --release -p proofmark-prover --example vectors`.
+//! Openings of commitments: accepted ones with changes, and cheats.
 //!
 //! The proofs are made by the plain prover of the tests, which is written from the specification alone and can cheat.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a tool for this repository: a failure stops it"
-)]
-
-#[path = "../tests/opening/plain.rs"]
-mod plain;
-
-use std::fs;
-use std::path::Path;
-
-use plain::{Cheat, Made};
+use crate::plain::{self, Cheat, Made};
 use proofmark_proof::commitment::{Level, Plan, Shape, verify};
 use proofmark_proof::field::{E, F};
 use proofmark_proof::{Incoming, Transcript};
 use serde_json::{Value, json};
 
-/// Numbers without a pattern, from a multiplicative congruence.
-fn noise(seed: u64) -> impl Iterator<Item = u32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    std::iter::from_fn(move || {
-        state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
-        Some((state >> 32) as u32)
-    })
-}
+use crate::{hex, noise};
 
 /// The transcript of all cases.
-fn transcript() -> Transcript {
+pub(crate) fn transcript() -> Transcript {
     let mut transcript = Transcript::new("vectors of openings");
     transcript.absorb("statement", b"something");
     transcript
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn level(log2_width: u32, log2_message: u32, queries: u32, work_bits: u32) -> Level {
@@ -103,8 +81,7 @@ fn case(description: &str, values: &[i8], levels: Vec<Level>, cheat: Cheat) -> V
     case
 }
 
-fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+pub(crate) fn all() -> Value {
     let small: Vec<i8> = noise(1).map(|word| word as i8).take(1 << 6).collect();
     let large: Vec<i8> = noise(1).map(|word| word as i8).take(1 << 8).collect();
     let one = || vec![level(4, 2, 270, 3)];
@@ -150,10 +127,5 @@ fn main() {
         assert!(case["code"].is_string(), "{description} was accepted");
         cases.push(case);
     }
-    let all = json!({ "protocol": "vectors of openings", "absorbed": [["statement", hex(b"something")]], "cases": cases });
-    fs::write(
-        root.join("vectors/proof/openings.json"),
-        format!("{all:#}\n"),
-    )
-    .unwrap();
+    json!({ "protocol": "vectors of openings", "absorbed": [["statement", hex(b"something")]], "cases": cases })
 }
