@@ -13,8 +13,14 @@ fuzz_target!(|text: &str| {
         let canonical = policy.to_string();
         let again = Policy::parse(&canonical).expect("the canonical text is read");
         assert_eq!(again.to_string(), canonical);
-        for form in [Policy::from_json(&policy.to_json()), Policy::from_toml(&policy.to_toml())] {
-            assert_eq!(form.expect("what was written is read").digest(), policy.digest());
+        for form in [
+            Policy::from_json(&policy.to_json()),
+            Policy::from_toml(&policy.to_toml()),
+        ] {
+            assert_eq!(
+                form.expect("what was written is read").digest(),
+                policy.digest()
+            );
         }
         let table = AssumptionTable::advisory().expect("the shipped table");
         let decision = policy.evaluate(&Facts::nothing(0), &table);

@@ -6,7 +6,6 @@ mod mark;
 mod prompt;
 mod template;
 
-pub(crate) use prompt::render;
 pub use prompt::{Chat, RenderedPrompt};
 pub use template::{ChatTemplate, SpecialTokens};
 

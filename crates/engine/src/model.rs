@@ -10,7 +10,7 @@ use proofmark_program::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::chat::{ChatTemplate, RenderedPrompt, render};
+use crate::chat::{ChatTemplate, RenderedPrompt};
 use crate::error::{ModelError, RequestError};
 use crate::exec::{Decoder, TensorRunner};
 use crate::serve::Prompt;
@@ -220,7 +220,7 @@ impl Model {
         let rendered = match prompt {
             Prompt::Chat(chat) => {
                 let template = self.template.as_ref().ok_or(RequestError::NoTemplate)?;
-                render(template, tokenizer, chat)?
+                template.prompt(tokenizer, chat)?
             }
             Prompt::Text(text) => RenderedPrompt {
                 text: text.clone(),

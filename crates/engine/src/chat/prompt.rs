@@ -45,73 +45,78 @@ pub struct RenderedPrompt {
     pub ids: Vec<u32>,
 }
 
-/// Renders the conversation and encodes it so that control tokens come from the template only.
-///
-/// The template is rendered with the caller's strings as they are, and again with marked strings. If both are the same text, the second
-/// tells for each character where it came from, and control tokens are recognized before marks are removed. A template whose logic
-/// depends on marked characters gets fewer of them marked (see [`Level`]); one that cannot be rendered with any is refused.
-pub(crate) fn render(
-    template: &ChatTemplate,
-    tokenizer: &Tokenizer,
-    chat: &Chat,
-) -> Result<RenderedPrompt, RequestError> {
-    let messages = parse("messages", &chat.messages, ValueKind::Seq)?;
-    let messages = messages
-        .try_iter()
-        .into_iter()
-        .flatten()
-        .map(|message| message_for_template(&message))
-        .collect::<Result<Vec<Value>, _>>()
-        .map(Value::from)?;
-    let tools = chat
-        .tools
-        .as_deref()
-        .map(|json| parse("tools", json, ValueKind::Seq))
-        .transpose()?
-        .filter(|tools| tools.len() != Some(0));
-    let arguments = chat
-        .template_arguments
-        .as_deref()
-        .map(|json| parse("chat_template_kwargs", json, ValueKind::Map))
-        .transpose()?;
-    check_arguments(arguments.as_ref())?;
-    let values: Vec<&Value> = [Some(&messages), tools.as_ref(), arguments.as_ref()]
-        .into_iter()
-        .flatten()
-        .collect();
-    for value in &values {
-        if let Some(token) = control_in_keys(value, tokenizer.control()) {
-            return Err(RequestError::ControlToken { token });
+impl ChatTemplate {
+    /// Renders the conversation and encodes it so that control tokens come from the template only.
+    ///
+    /// The template is rendered with the caller's strings as they are, and again with marked strings. If both are the same text, the second
+    /// tells for each character where it came from, and control tokens are recognized before marks are removed. A template whose logic
+    /// depends on marked characters gets fewer of them marked (see [`Level`]); one that cannot be rendered with any is refused.
+    ///
+    /// # Errors
+    /// [`RequestError`], if the conversation is not one, the template fails on it, or its words cannot be kept apart from control tokens.
+    pub fn prompt(
+        &self,
+        tokenizer: &Tokenizer,
+        chat: &Chat,
+    ) -> Result<RenderedPrompt, RequestError> {
+        let messages = parse("messages", &chat.messages, ValueKind::Seq)?;
+        let messages = messages
+            .try_iter()
+            .into_iter()
+            .flatten()
+            .map(|message| message_for_template(&message))
+            .collect::<Result<Vec<Value>, _>>()
+            .map(Value::from)?;
+        let tools = chat
+            .tools
+            .as_deref()
+            .map(|json| parse("tools", json, ValueKind::Seq))
+            .transpose()?
+            .filter(|tools| tools.len() != Some(0));
+        let arguments = chat
+            .template_arguments
+            .as_deref()
+            .map(|json| parse("chat_template_kwargs", json, ValueKind::Map))
+            .transpose()?;
+        check_arguments(arguments.as_ref())?;
+        let values: Vec<&Value> = [Some(&messages), tools.as_ref(), arguments.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        for value in &values {
+            if let Some(token) = control_in_keys(value, tokenizer.control()) {
+                return Err(RequestError::ControlToken { token });
+            }
         }
-    }
-    let rendered = |map: &dyn Fn(&Value) -> Value| {
-        template.render(&Context {
-            messages: &map(&messages),
-            tools: tools.as_ref().map(map).as_ref(),
-            arguments: arguments.as_ref().map(map).as_ref(),
-            add_generation_prompt: chat.add_generation_prompt,
-            unix_seconds: chat.unix_seconds,
-        })
-    };
-    let text = rendered(&Value::clone)?;
-    let marks = Marks::new(tokenizer.control(), &values)?;
-    if !values.iter().any(|value| marks.concerns(value)) {
-        let ids = tokenizer.encode_trusted(&text, false)?;
-        return Ok(RenderedPrompt { text, ids });
-    }
-    for level in Level::ALL {
-        // A template may refuse marked strings: that says nothing of the strings.
-        let Ok(marked) = rendered(&|value| marks.mark(value, level)) else {
-            continue;
+        let rendered = |map: &dyn Fn(&Value) -> Value| {
+            self.render(&Context {
+                messages: &map(&messages),
+                tools: tools.as_ref().map(map).as_ref(),
+                arguments: arguments.as_ref().map(map).as_ref(),
+                add_generation_prompt: chat.add_generation_prompt,
+                unix_seconds: chat.unix_seconds,
+            })
         };
-        if marks.restore(&marked) == text {
-            let ids = tokenizer.encode_marked(&marked, |piece| marks.restore(piece))?;
+        let text = rendered(&Value::clone)?;
+        let marks = Marks::new(tokenizer.control(), &values)?;
+        if !values.iter().any(|value| marks.concerns(value)) {
+            let ids = tokenizer.encode_trusted(&text, false)?;
             return Ok(RenderedPrompt { text, ids });
         }
+        for level in Level::ALL {
+            // A template may refuse marked strings: that says nothing of the strings.
+            let Ok(marked) = rendered(&|value| marks.mark(value, level)) else {
+                continue;
+            };
+            if marks.restore(&marked) == text {
+                let ids = tokenizer.encode_marked(&marked, |piece| marks.restore(piece))?;
+                return Ok(RenderedPrompt { text, ids });
+            }
+        }
+        Err(RequestError::ControlToken {
+            token: first_special(&values, tokenizer),
+        })
     }
-    Err(RequestError::ControlToken {
-        token: first_special(&values, tokenizer),
-    })
 }
 
 fn parse(what: &'static str, json: &str, kind: ValueKind) -> Result<Value, RequestError> {

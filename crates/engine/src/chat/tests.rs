@@ -1,4 +1,4 @@
-use super::{Chat, ChatTemplate, RenderedPrompt, SpecialTokens, render};
+use super::{Chat, ChatTemplate, RenderedPrompt, SpecialTokens};
 use crate::error::RequestError;
 use crate::samples::byte_level;
 use crate::text::Tokenizer;
@@ -29,7 +29,7 @@ fn user(content: &str) -> Chat {
 }
 
 fn prompt(source: &str, chat: &Chat) -> Result<RenderedPrompt, RequestError> {
-    render(&template(source), &tokenizer(), chat)
+    template(source).prompt(&tokenizer(), chat)
 }
 
 fn count(ids: &[u32], id: u32) -> usize {
