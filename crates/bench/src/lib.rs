@@ -1,4 +1,4 @@
-//! The benchmarks behind docs/performance.md: `proofmark bench gateway`, `log` and `engine`.
+//! The benchmarks behind docs/performance.md: `proofmark bench gateway`, `log`, `engine` and `zk`.
 //!
 //! The gateway is measured as users run it: the real `proofmark serve` in a process of its own. Load generator and mock upstream
 //! run beside it on the same machine, as TensorZero's published benchmark does, so every figure holds with all three competing
@@ -23,6 +23,7 @@ mod table;
 mod upstream;
 mod wire;
 mod witnesses;
+mod zk;
 
 pub use engine::{DecoderShape, EngineBench, bench_engine};
 pub use error::BenchError;
@@ -31,3 +32,4 @@ pub use gateway::{GatewayBench, bench_gateway};
 pub use log::{LogBench, bench_log};
 pub use machine::Machine;
 pub use table::{Figure, Table};
+pub use zk::{ZkBench, bench_zk};

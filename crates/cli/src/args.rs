@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Verify(commands::verify::Verify),
     /// Execute answers again, and say whether the same came out.
     Replay(commands::replay::ReplayCommand),
+    /// Prove that a program gave an answer, for whoever has not the machine or the model to execute it again.
+    Prove(commands::prove::Prove),
     /// Settle whether a program gave an answer, by recomputing one tile.
     #[command(subcommand)]
     Dispute(commands::dispute::Dispute),
@@ -102,6 +104,7 @@ impl Command {
             Self::Run(command) => command.run(ui),
             Self::Verify(command) => command.run(ui),
             Self::Replay(command) => command.run(ui),
+            Self::Prove(command) => command.run(ui),
             Self::Dispute(command) => command.run(ui),
             Self::Policy(command) => command.run(ui),
             Self::Audit(command) => command.run(ui),
@@ -126,6 +129,7 @@ impl Command {
             Self::Run(command) => command.json,
             Self::Verify(command) => command.json,
             Self::Replay(command) => command.json,
+            Self::Prove(command) => command.json,
             Self::Dispute(command) => command.wants_json(),
             Self::Policy(command) => command.wants_json(),
             Self::Audit(command) => command.wants_json(),

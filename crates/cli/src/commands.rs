@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod model;
 pub(crate) mod policy;
+pub(crate) mod prove;
 pub(crate) mod proxy;
 pub(crate) mod receipt;
 pub(crate) mod replay;

@@ -318,6 +318,78 @@ const EXPLANATIONS: &[Explanation] = &[
         "specs/01-receipt.md §7.4",
     ),
     entry(
+        "receipt.proof.malformed",
+        "a proof in the file is damaged",
+        DAMAGED,
+        "specs/01-receipt.md §7.5",
+    ),
+    entry(
+        "receipt.proof.unknown-system",
+        "the proof is of a system that this program does not know",
+        UPDATE,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.not-executed",
+        "a proof beside an answer that was relayed: there is no program",
+        FORGED,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.other-program",
+        "the proof is of another program than the one that the receipt names",
+        FORGED,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.not-opened",
+        "a proof says what a program does with numbers, and the file does not show the numbers",
+        "take it along with everything: proofmark receipt bundle ID --disclose all, then prove again",
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.other-content",
+        "the receipt is of other numbers than the proof, or than the request",
+        FORGED,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.weights-missing",
+        "the proof can only be checked by whoever has the model's weights",
+        "give the model: --model DIR",
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.weights-unvouched",
+        "proven for committed weights, and nobody whom you believe says that they are the model's",
+        "compute it yourself: --model DIR; or ask a party for its statement: proofmark model recommit, and proofmark trust add SOURCE --as-replayer",
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.other-weights",
+        "proven for other weights than the model's",
+        FORGED,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.weights.malformed",
+        "a statement about a model's weights is damaged",
+        DAMAGED,
+        "specs/01-receipt.md §8.7",
+    ),
+    entry(
+        "receipt.weights.mismatch",
+        "a party whom you believe speaks of another model's weights than the proof",
+        FORGED,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.weights.signature-invalid",
+        "a statement about weights names a party whom you believe, and is not signed by it",
+        FORGED,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
         "receipt.evidence.unknown-type",
         "evidence in the file is of a kind that this program does not check",
         UPDATE,
@@ -418,6 +490,24 @@ const EXPLANATIONS: &[Explanation] = &[
         "a signed note in the file is damaged or was not signed by its key",
         DAMAGED,
         "specs/02-log.md §9",
+    ),
+    entry(
+        "proof.unsupported",
+        "this version cannot check a proof of such an answer",
+        UPDATE,
+        "specs/05-proof.md §13",
+    ),
+    entry(
+        "proof.weak",
+        "the proof leaves a larger chance of deceit than is allowed",
+        "ask for a proof with the usual parameters: proofmark prove",
+        "specs/05-proof.md §12",
+    ),
+    entry(
+        "proof.",
+        "the proof does not show what it is said to show",
+        FORGED,
+        "specs/05-proof.md §13",
     ),
 ];
 

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use proofmark_gateway::access::{Access, AccessConfig};
 use proofmark_gateway::endpoints::{Endpoints, EndpointsConfig, Pending, router};
 use proofmark_gateway::local::LocalModels;
 use proofmark_gateway::metrics::Metrics;
+use proofmark_gateway::proofs::{KeptProofs, Proofs, ProofsOptions};
 use proofmark_gateway::store::RetentionPolicy;
 use proofmark_gateway::{
     Config, ContentStore, Durability, Gateway, GatewayParts, ReceiptIssuer, ReceiptIssuerConfig,
@@ -34,7 +34,7 @@ use crate::models;
 use crate::roots::NODE_ROOTS_FILE;
 use crate::running::Claim;
 pub(crate) use refresher::Refresher;
-pub(crate) use registry::publish;
+pub(crate) use registry::{append_leaf, publish};
 
 /// The node of one data directory. Only one process at a time has it.
 pub(crate) struct Host {
@@ -90,7 +90,7 @@ impl Host {
     }
 
     /// Everything but the models.
-    pub(crate) fn endpoints(&self, config: &Config) -> Router {
+    pub(crate) fn endpoints(&self, config: &Config, models: &LocalModels) -> Arc<Endpoints> {
         let endpoints = EndpointsConfig {
             receipts: self.receipts.clone(),
             registry: self.registry.clone(),
@@ -102,8 +102,9 @@ impl Host {
                 .unwrap_or(usize::MAX),
             roots: self.roots.clone(),
             serves: !config.upstream.is_empty() || models::serves_any(config),
+            proofs: proofs(config, models),
         };
-        router(Arc::new(Endpoints::new(endpoints, Arc::new(SystemClock))))
+        Arc::new(Endpoints::new(endpoints, Arc::new(SystemClock)))
     }
 
     /// What makes receipts: with the key statement that is current, of which the leaf is in the registry log.
@@ -131,13 +132,15 @@ impl Host {
         local: LocalModels,
     ) -> Result<Gateway<ReceiptIssuer>, CommandError> {
         let environment = |name: &str| std::env::var(name).ok();
+        let endpoints = self.endpoints(config, &local);
         let parts = GatewayParts {
             issuer,
             access: Arc::clone(&self.access),
             metrics: self.metrics.clone(),
             pending: self.pending.clone(),
             local,
-            router: self.endpoints(config),
+            endpoints: Some(Arc::clone(&endpoints)),
+            router: router(endpoints),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         };
@@ -162,6 +165,24 @@ impl Host {
         let closed = (self.receipts.close().await, self.registry.close().await);
         closed.0.and(closed.1).map_err(log_error)
     }
+}
+
+/// The queue of proofs.
+fn proofs(config: &Config, models: &LocalModels) -> Proofs {
+    let settings = &config.proofs;
+    let threads = match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads as usize,
+    };
+    let options = ProofsOptions {
+        places: settings.max_waiting as usize,
+        deadline: Duration::from_secs(settings.deadline_s.into()),
+        memory_bytes: u64::from(settings.memory_mib) << 20,
+        threads,
+        retry_after_s: config.limits.retry_after_s,
+    };
+    let kept = KeptProofs::new(&config.data.join("proofs"));
+    Proofs::new(options, models.clone(), kept, Arc::new(SystemEntropy))
 }
 
 /// Makes what a log says about itself an error of the command line.

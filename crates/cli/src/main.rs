@@ -10,6 +10,7 @@
     )
 )]
 
+mod account;
 mod ambient;
 mod args;
 mod bundled;
@@ -29,6 +30,7 @@ mod models;
 mod node;
 mod open_files;
 mod policy;
+mod proving;
 mod remote;
 mod replay;
 mod roots;

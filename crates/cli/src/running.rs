@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use http::HeaderValue;
 use proofmark_gateway::Config;
 use proofmark_gateway::access::{ApiKey, KeyFile, NewKey, Rights};
+use proofmark_gateway::endpoints::router;
 use proofmark_gateway::local::LocalModels;
 use proofmark_http::{ServeOptions, serve};
 use serde_json::{Value, json};
@@ -268,7 +269,8 @@ fn serve_here(
             let _ = started.send(address);
             gateway.serve(listener, stopped).await;
         } else {
-            let routes = Arc::new(Routes(host.endpoints(config)));
+            let endpoints = host.endpoints(config, &LocalModels::new());
+            let routes = Arc::new(Routes(router(endpoints)));
             let _ = started.send(address);
             serve(listener, routes, ServeOptions::default(), stopped).await;
         }

@@ -50,7 +50,7 @@ impl<W: Write> Write for Quiet<W> {
     }
 }
 
-fn stream<S: RawStream + AsLockedWrite + 'static>(raw: S) -> Box<dyn Write> {
+fn stream<S: RawStream + AsLockedWrite + Send + 'static>(raw: S) -> Box<dyn Write + Send> {
     Box::new(Quiet {
         inner: AutoStream::auto(raw),
         gone: false,
@@ -59,8 +59,8 @@ fn stream<S: RawStream + AsLockedWrite + 'static>(raw: S) -> Box<dyn Write> {
 
 /// Both streams of a command. Neither is locked for longer than one write: a server's other threads write too.
 pub(crate) struct Ui {
-    out: Box<dyn Write>,
-    err: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
     json: bool,
 }
 
@@ -103,6 +103,14 @@ impl Ui {
         let end = if done == total { "\n" } else { "" };
         write!(self.err, "\r{done} of {total} {what}{end}")?;
         self.err.flush()
+    }
+
+    /// Ends the line of [`progress`](Self::progress) before its work was done.
+    pub(crate) fn end_progress(&mut self) -> io::Result<()> {
+        if io::stderr().is_terminal() {
+            writeln!(self.err)?;
+        }
+        Ok(())
     }
 
     /// A result as bytes, untouched.

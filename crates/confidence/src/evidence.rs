@@ -194,7 +194,16 @@ fn executions(facts: &Facts, caller_seed: bool, all: &mut Vec<Evidence>) {
     if facts.has(Required::Proven) {
         let covers = seeded(&[13]).union(Threats::of([20, 22]));
         let rests_on = ["proof.software", "proof.soundness"];
-        all.push(evidence("proof", Warrant::Proof, covers, &rests_on));
+        if facts.proof_vouchers.is_empty() {
+            all.push(evidence("proof", Warrant::Proof, covers, &rests_on));
+        }
+        // Each of them alone says that the weights are the model's.
+        for name in &facts.proof_vouchers {
+            let party = format!("replayer:{name}");
+            let rests_on = [party.as_str(), "proof.software", "proof.soundness"];
+            let id = format!("proof:{name}");
+            all.push(evidence(&id, Warrant::Proof, covers, &rests_on));
+        }
     }
 }
 
@@ -213,5 +222,44 @@ pub(crate) fn would_cover(facts: &Facts, number: u8) -> &'static [Required] {
         16 => &[Logged, Witnessed],
         18 => &[Unrevoked, Attested],
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Origin;
+
+    #[test]
+    fn a_proof_rests_on_whoever_vouches_for_the_weights_in_it() {
+        let proofs = |vouchers: &[&str]| {
+            let facts = Facts {
+                origin: Origin::Executed {
+                    closure: [7; 32],
+                    caller_seed: true,
+                },
+                reached: BTreeSet::from([Required::Relayed, Required::Signed, Required::Proven]),
+                proof_vouchers: vouchers.iter().map(|name| (*name).to_owned()).collect(),
+                ..Facts::nothing(1_800_000_000)
+            };
+            let all = evidence_of(&facts);
+            let of = |evidence: &Evidence| evidence.warrant == Warrant::Proof;
+            let proofs = all.iter().filter(|evidence| of(evidence));
+            let rests = |evidence: &Evidence| format!("{:?}", evidence.rests_on);
+            proofs.map(rests).collect::<Vec<_>>()
+        };
+        let [own] = &proofs(&[])[..] else {
+            panic!("one proof");
+        };
+        assert!(!own.contains("replayer:"), "{own}");
+        let [a, b] = &proofs(&["a", "b"])[..] else {
+            panic!("one for each party");
+        };
+        assert!(
+            a.contains("replayer:a") && b.contains("replayer:b"),
+            "{a} {b}"
+        );
     }
 }

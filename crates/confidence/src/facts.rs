@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proofmark_verify::{AuditedPopulation, Report, Required, Verdict};
+use proofmark_verify::{AuditedPopulation, Report, Required, Verdict, WeightsSource};
 
 use crate::audit::{Ledger, Population};
 use crate::{Money, Rate, Threats};
@@ -38,6 +38,8 @@ pub struct Facts {
     pub replayers: BTreeSet<String>,
     /// Whether the verifier itself re-executed it, with the same result.
     pub replayed_here: bool,
+    /// Names of the rooted parties on whose word the weights of a proof are the model's; none if the verifier knows it itself.
+    pub proof_vouchers: BTreeSet<String>,
     /// Platforms of the attestations.
     pub platforms: BTreeSet<String>,
     /// Audited populations that the receipt is in.
@@ -64,6 +66,7 @@ impl Facts {
             nonce: false,
             replayers: BTreeSet::new(),
             replayed_here: false,
+            proof_vouchers: BTreeSet::new(),
             platforms: BTreeSet::new(),
             audits: Vec::new(),
             refutation: None,
@@ -96,6 +99,14 @@ impl Facts {
         }
         facts.nonce = established.nonce;
         facts.replayers = established.replayers.iter().cloned().collect();
+        // Of several proofs the one that needs nobody's word counts.
+        let vouched = established.proofs.iter().map(|proof| match &proof.weights {
+            WeightsSource::Vouched(parties) => parties.as_slice(),
+            WeightsSource::Recomputed | WeightsSource::Read => &[],
+        });
+        if let Some(parties) = vouched.min_by_key(|parties| parties.len()) {
+            facts.proof_vouchers = parties.iter().cloned().collect();
+        }
         if facts.has(Required::Audited) {
             facts.audits = established
                 .audits

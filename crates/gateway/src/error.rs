@@ -23,6 +23,8 @@ pub enum OverloadedBy {
     Bytes,
     /// The log's queue.
     Log,
+    /// Proofs that wait.
+    Proofs,
     /// The gateway is shutting down.
     Shutdown,
 }
@@ -36,6 +38,7 @@ impl OverloadedBy {
             Self::Streams => "streams",
             Self::Bytes => "bytes",
             Self::Log => "log",
+            Self::Proofs => "proofs",
             Self::Shutdown => "shutdown",
         }
     }
@@ -108,6 +111,15 @@ pub enum GatewayError {
         /// The deadline, Unix seconds.
         deadline_unix_s: u64,
     },
+    /// A proof was asked for of an answer that this node cannot prove.
+    #[error("This answer cannot be proven here: {why}.")]
+    NotProvable {
+        /// Why.
+        why: &'static str,
+    },
+    /// Nobody asked for a proof of this receipt, or it was long ago.
+    #[error("There is no proof of this receipt, and none is in the making.")]
+    UnknownProof,
     /// Missing, malformed, unknown, revoked or expired: always the same answer.
     #[error("Incorrect API key provided.")]
     InvalidApiKey,
@@ -196,7 +208,7 @@ pub enum GatewayError {
 
 impl GatewayError {
     /// Every code that [`GatewayError::code`] returns, in the order of specs/03-http.md §5.
-    pub const CODES: [&'static str; 28] = [
+    pub const CODES: [&'static str; 30] = [
         "invalid_json",
         "duplicate_member",
         "missing_member",
@@ -210,6 +222,8 @@ impl GatewayError {
         "unknown_receipt",
         "erased",
         "audit_deadline",
+        "not_provable",
+        "unknown_proof",
         "invalid_api_key",
         "rate_limit_exceeded",
         "insufficient_quota",
@@ -241,6 +255,8 @@ impl GatewayError {
             Self::UnknownReceipt | Self::UnknownPrevious => "unknown_receipt",
             Self::Erased => "erased",
             Self::AuditDeadline { .. } => "audit_deadline",
+            Self::NotProvable { .. } => "not_provable",
+            Self::UnknownProof => "unknown_proof",
             Self::InvalidApiKey => "invalid_api_key",
             Self::RateLimitExceeded { .. } => "rate_limit_exceeded",
             Self::InsufficientQuota { .. } => "insufficient_quota",
@@ -271,11 +287,12 @@ impl GatewayError {
             Self::EngineFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RequestTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ModelNotFound { .. } | Self::UnknownReceipt | Self::NotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::ModelNotFound { .. }
+            | Self::UnknownReceipt
+            | Self::UnknownProof
+            | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Erased => StatusCode::GONE,
-            Self::AuditDeadline { .. } => StatusCode::CONFLICT,
+            Self::AuditDeadline { .. } | Self::NotProvable { .. } => StatusCode::CONFLICT,
             Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
             Self::RateLimitExceeded { .. } | Self::InsufficientQuota { .. } => {
                 StatusCode::TOO_MANY_REQUESTS

@@ -11,6 +11,7 @@ mod issue;
 pub mod local;
 pub mod metrics;
 mod models;
+pub mod proofs;
 mod relay;
 mod routing;
 mod server;
@@ -21,8 +22,8 @@ pub use ambient::{Clock, Entropy, EntropyError, SystemClock, SystemEntropy};
 pub use caller::Wishes;
 pub use config::{
     BundledModel, Config, ConfigError, ContentStore, Durability, EngineConfig, LogConfig,
-    LoggingConfig, LoggingFormat, ModelConfig, ReceiptsConfig, ServerConfig, StoreConfig,
-    UpstreamConfig, UpstreamKey, WitnessConfig,
+    LoggingConfig, LoggingFormat, ModelConfig, ProofsConfig, ReceiptsConfig, ServerConfig,
+    StoreConfig, UpstreamConfig, UpstreamKey, WitnessConfig,
 };
 pub use error::{GatewayError, OverloadedBy, QuotaReason};
 pub use exchange::{

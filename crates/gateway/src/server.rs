@@ -18,7 +18,7 @@ use tower_service::Service as _;
 use crate::access::Access;
 use crate::ambient::{Clock, Entropy};
 use crate::config::{Config, ConfigError};
-use crate::endpoints::Pending;
+use crate::endpoints::{Endpoints, Pending};
 use crate::error::GatewayError;
 use crate::exchange::Issuer;
 use crate::local::LocalModels;
@@ -38,6 +38,8 @@ pub struct GatewayParts<I> {
     pub pending: Pending,
     /// The models of this node's own.
     pub local: LocalModels,
+    /// What begins proofs of answers that were asked to be proven; without it none can be.
+    pub endpoints: Option<Arc<Endpoints>>,
     /// What answers all other paths, 404 and 405 included: [`crate::endpoints::router`].
     pub router: Router,
     /// Time.
@@ -72,6 +74,7 @@ impl<I: Issuer> Gateway<I> {
             metrics,
             pending,
             local,
+            endpoints,
             router,
             clock,
             entropy,
@@ -91,6 +94,7 @@ impl<I: Issuer> Gateway<I> {
             metrics,
             pending,
             local,
+            endpoints,
             clock: Arc::clone(&clock),
             entropy,
         };

@@ -57,7 +57,7 @@ impl Statement {
             RegistryKind::Revocation => {
                 Some(Self::Revocation(SignedRevocation::decode(&leaf.statement)?))
             }
-            RegistryKind::Other(_) => None,
+            RegistryKind::Weights | RegistryKind::Other(_) => None,
         })
     }
 

@@ -62,7 +62,7 @@ mod weights;
 pub use error::Rejection;
 pub use proofmark_field as field;
 pub use reader::{Digest, Reader};
-pub use statement::{PublicWeights, Statement, WeightsMode};
+pub use statement::{PublicWeights, SYSTEM, Statement, WeightsMode};
 pub use transcript::{Incoming, Outgoing, Transcript, Work};
 pub use verifier::{MAX_PROOF_BYTES, REQUIRED_BITS, verify};
 pub use weights::{Limbs, WeightsCommitment};

@@ -9,6 +9,9 @@ use crate::plan::{ConstantType, constant_types};
 use crate::weights::WeightsCommitment;
 use crate::{Rejection, Transcript};
 
+/// Names this version of proofs and commitments to weights.
+pub const SYSTEM: &str = "proofmark:proof:draft-1";
+
 /// Name of the protocol in the transcript.
 const PROTOCOL: &str = "proofmark/proof/1/inference";
 
@@ -43,6 +46,12 @@ impl PublicWeights {
                 .map(elements)
                 .collect::<Option<_>>()?,
         })
+    }
+
+    /// Root of the weights file (04 §6.2).
+    #[must_use]
+    pub const fn root(&self) -> &[u8; 32] {
+        &self.root
     }
 
     /// Elements of a constant.

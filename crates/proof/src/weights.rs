@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use proofmark_program::ElementType;
 
 use crate::commitment::Commitment;
-use crate::plan::{ConstantType, Shape, Stack};
-use crate::{Digest, Rejection};
+use crate::plan::{ConstantType, MAX_TENSOR_VARIABLES, Shape, Stack};
+use crate::{Digest, Reader, Rejection};
 
 /// Separates the digest W from everything else that is hashed.
 const SEPARATOR: &[u8] = b"proofmark/proof/1/weights\n";
@@ -40,12 +40,49 @@ impl WeightsCommitment {
         bytes
     }
 
+    /// Reads the bytes of a commitment to so many constants.
+    ///
+    /// # Errors
+    /// `proof.malformed`.
+    pub fn decode(bytes: &[u8], constants: usize) -> Result<Self, Rejection> {
+        let mut reader = Reader::new(bytes);
+        let mut types = Vec::new();
+        for _ in 0..constants {
+            let unknown = reader.malformed("an element of 1, 2 or 4 bytes");
+            let element = match reader.u8()? {
+                1 => ElementType::I8,
+                2 => ElementType::I16,
+                4 => ElementType::I32,
+                _ => return Err(unknown),
+            };
+            let beyond = reader.malformed("a constant within bounds");
+            let dimensions = reader.u8()?;
+            let shape = (0..dimensions).map(|_| reader.u32());
+            let shape = shape.collect::<Result<Vec<u32>, _>>()?;
+            let in_bounds = |length: &u32| (1..=1 << MAX_TENSOR_VARIABLES).contains(length);
+            if !shape.iter().all(in_bounds) || Shape::new(&shape).variables() > MAX_TENSOR_VARIABLES
+            {
+                return Err(beyond);
+            }
+            types.push(ConstantType { element, shape });
+        }
+        let commitment = Commitment::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(Self { types, commitment })
+    }
+
     /// W: BLAKE3 over a separator and the bytes.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        Self::digest_of(&self.to_bytes())
+    }
+
+    /// W of a commitment's bytes.
+    #[must_use]
+    pub fn digest_of(bytes: &[u8]) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(SEPARATOR);
-        hasher.update(&self.to_bytes());
+        hasher.update(bytes);
         *hasher.finalize().as_bytes()
     }
 

@@ -33,6 +33,8 @@ pub enum Typ {
     Dispute,
     /// An audit statement (specs/06-confidence.md §9).
     Audit,
+    /// A weights statement (§8.7).
+    Weights,
 }
 
 impl Typ {
@@ -47,6 +49,7 @@ impl Typ {
             Self::Trace => "application/proofmark-trace+cose",
             Self::Dispute => "application/proofmark-dispute+cose",
             Self::Audit => "application/proofmark-audit+cose",
+            Self::Weights => "application/proofmark-weights+cose",
         }
     }
 }

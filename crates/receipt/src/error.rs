@@ -138,6 +138,25 @@ pub enum ReceiptError {
     /// Audit statement not signed by the key that it names.
     #[error("the audit statement is not signed by the auditor")]
     AuditSignatureInvalid,
+    /// Proof evidence of another shape.
+    #[error("malformed proof of inference: expected {expected} at byte {at}")]
+    ProofMalformed {
+        /// What the format has at that place.
+        expected: &'static str,
+        /// Offset.
+        at: usize,
+    },
+    /// A weights statement of another shape.
+    #[error("malformed weights statement: expected {expected} at byte {at}")]
+    WeightsMalformed {
+        /// What the format has at that place.
+        expected: &'static str,
+        /// Offset.
+        at: usize,
+    },
+    /// A weights statement that was not signed by the node key that it names.
+    #[error("the weights statement is not signed by the node key")]
+    WeightsSignatureInvalid,
     /// Evidence whose data was exchanged.
     #[error("the evidence data has the digest {got}, expected {expected}")]
     EvidenceDigestMismatch {
@@ -175,6 +194,9 @@ impl ReceiptError {
             Self::ReplaySignatureInvalid => "receipt.replay.signature-invalid",
             Self::AuditMalformed { .. } => "receipt.audit.malformed",
             Self::AuditSignatureInvalid => "receipt.audit.signature-invalid",
+            Self::ProofMalformed { .. } => "receipt.proof.malformed",
+            Self::WeightsMalformed { .. } => "receipt.weights.malformed",
+            Self::WeightsSignatureInvalid => "receipt.weights.signature-invalid",
             Self::EvidenceDigestMismatch { .. } => "receipt.evidence.digest-mismatch",
         }
     }
@@ -220,6 +242,31 @@ impl ReceiptError {
                 at: got,
             },
             Self::SignatureInvalid | Self::KidMismatch => Self::AuditSignatureInvalid,
+            other => other,
+        }
+    }
+
+    /// The same fault, found inside proof evidence.
+    pub(crate) fn in_proof(self) -> Self {
+        match self {
+            Self::Malformed { expected, at } => Self::ProofMalformed { expected, at },
+            Self::TooLarge { what, got, .. } => Self::ProofMalformed {
+                expected: what,
+                at: got,
+            },
+            other => other,
+        }
+    }
+
+    /// The same fault, found inside a weights statement.
+    pub(crate) fn in_weights(self) -> Self {
+        match self {
+            Self::Malformed { expected, at } => Self::WeightsMalformed { expected, at },
+            Self::TooLarge { what, got, .. } => Self::WeightsMalformed {
+                expected: what,
+                at: got,
+            },
+            Self::SignatureInvalid | Self::KidMismatch => Self::WeightsSignatureInvalid,
             other => other,
         }
     }

@@ -62,12 +62,14 @@ mod id;
 mod json;
 mod key;
 mod leaf;
+mod proof;
 mod registry;
 mod replay;
 mod signed;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use audit::{AUDIT_EVIDENCE, AuditEvidence, AuditStatement, SignedAudit};
 pub use bundle::{BUNDLE_MAX_BYTES, Bundle, Snapshot};
@@ -91,6 +93,7 @@ pub use id::ReceiptId;
 pub use json::to_json;
 pub use key::{PublicKey, SigningKey, Suite};
 pub use leaf::{LeafKind, ReceiptLeaf};
+pub use proof::{MAX_VOUCHERS, PROOF_EVIDENCE, ProofEvidence, ProofWeights};
 pub use registry::{RegistryKind, RegistryLeaf};
 pub use replay::{
     REPLAY_EVIDENCE, ReplayEvidence, ReplayStep, ReplayVerdict, SignedReplay, TokenDifference,
@@ -100,3 +103,4 @@ pub use statement::{
     KeyStatement, OperatorStatement, Revocation, RevocationReason, STATEMENT_MAX_BYTES,
     SignedKeyStatement, SignedOperatorStatement, SignedRevocation,
 };
+pub use weights::{SignedWeights, VouchedWeights, WeightsStatement};

@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::cbor::{Decoder, Encoder};
-use crate::{ReceiptError, SignedKeyStatement, SignedOperatorStatement, SignedRevocation};
+use crate::{
+    ReceiptError, SignedKeyStatement, SignedOperatorStatement, SignedRevocation, SignedWeights,
+};
 
 const MAGIC: &str = "proofmark/registry/1";
 
@@ -17,6 +19,8 @@ pub enum RegistryKind {
     KeyStatement,
     /// A signed revocation.
     Revocation,
+    /// A signed weights statement.
+    Weights,
     /// A kind of a later version; skipped.
     Other(String),
 }
@@ -55,12 +59,21 @@ impl RegistryLeaf {
         }
     }
 
+    /// The leaf of a weights statement.
+    pub fn weights(statement: &SignedWeights) -> Self {
+        Self {
+            kind: RegistryKind::Weights,
+            statement: statement.as_bytes().to_vec(),
+        }
+    }
+
     /// The leaf's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let kind = match &self.kind {
             RegistryKind::Operator => "operator",
             RegistryKind::KeyStatement => "key-statement",
             RegistryKind::Revocation => "revocation",
+            RegistryKind::Weights => "weights",
             RegistryKind::Other(kind) => kind,
         };
         let mut e = Encoder::new();
@@ -84,6 +97,7 @@ impl RegistryLeaf {
             "operator" => RegistryKind::Operator,
             "key-statement" => RegistryKind::KeyStatement,
             "revocation" => RegistryKind::Revocation,
+            "weights" => RegistryKind::Weights,
             other => RegistryKind::Other(other.into()),
         };
         let statement = d.bytes()?.to_vec();

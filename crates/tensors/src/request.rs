@@ -13,6 +13,13 @@ use crate::{MAX_ELEMENTS, MAX_TENSORS, NamedTensors, TensorError, read_safetenso
 
 /// Text of a safetensors request's metadata that names the model.
 const MODEL: &str = "model";
+/// Member of what is said to the gateway rather than to the model, and its part.
+const PROOFMARK: &str = "proofmark";
+const REQUIRE: &str = "require";
+/// The same in metadata.
+const METADATA_REQUIRE: &str = "proofmark.require";
+/// Most requirements.
+const MAX_REQUIRED: usize = 16;
 
 /// What is asked of a tensor program.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +28,8 @@ pub struct InferRequest {
     pub model: String,
     /// Tensors by name, in the order of the request.
     pub inputs: NamedTensors,
+    /// What the answer is required to reach, such as `proven`: `proofmark.require`, a list of texts (in metadata with commas between).
+    pub require: Vec<String>,
     /// Members, or texts of the metadata, that this operation does not have.
     pub unknown: Vec<String>,
 }
@@ -79,11 +88,14 @@ impl InferRequest {
                 read_json(value, &mut allowance).map_err(|error| invalid(param(), error))?;
             tensors.push((name.into_owned(), tensor));
         }
-        let known = |name: &str| [MODEL, "inputs"].contains(&name);
+        let known = |name: &str| [MODEL, "inputs", PROOFMARK].contains(&name);
         let unknown = members.iter().filter(|(name, _)| !known(name));
         Ok(Self {
             model,
             inputs: tensors,
+            require: members
+                .get_non_null(PROOFMARK)
+                .map_or(Ok(Vec::new()), read_require)?,
             unknown: unknown.map(|(name, _)| name.as_ref().to_owned()).collect(),
         })
     }
@@ -94,15 +106,45 @@ impl InferRequest {
         let model = file.text(MODEL).ok_or(OpenAiError::MissingParameter {
             param: "__metadata__.model",
         })?;
-        let unknown = file.metadata.iter().filter(|(name, _)| name != MODEL);
+        let known = |name: &str| [MODEL, METADATA_REQUIRE].contains(&name);
+        let unknown = file.metadata.iter().filter(|(name, _)| !known(name));
+        let require = file.text(METADATA_REQUIRE).unwrap_or_default();
+        let require = require.split(',').map(str::trim);
         Ok(Self {
             model: model.to_owned(),
+            require: require
+                .filter(|name| !name.is_empty())
+                .take(MAX_REQUIRED)
+                .map(ToOwned::to_owned)
+                .collect(),
             unknown: unknown
                 .map(|(name, _)| format!("__metadata__.{}", shown(name)))
                 .collect(),
             inputs: file.tensors,
         })
     }
+}
+
+/// `{"require": ["proven"]}`, and nothing else.
+fn read_require(member: RawJson<'_>) -> Result<Vec<String>, OpenAiError> {
+    let invalid = || OpenAiError::InvalidValue {
+        param: PROOFMARK.to_owned(),
+        expected: "expected an object with 'require', a list of at most 16 texts",
+    };
+    let mut entries = member.entries().ok_or_else(invalid)?;
+    let (Some((name, list)), None) = (entries.next(), entries.next()) else {
+        return Err(invalid());
+    };
+    let list = (name == REQUIRE).then(|| list.elements()).flatten();
+    let mut require = Vec::new();
+    for element in list.ok_or_else(invalid)? {
+        let text = element.as_str().ok_or_else(invalid)?;
+        if require.len() == MAX_REQUIRED {
+            return Err(invalid());
+        }
+        require.push(text.into_owned());
+    }
+    Ok(require)
 }
 
 /// A caller's name as far as a message repeats it.

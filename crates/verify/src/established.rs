@@ -1,5 +1,6 @@
 //! What the checks established beyond grades and rows, as values that a policy decides by.
 
+use proofmark_proof::soundness::Account;
 use proofmark_receipt::{AuditStatement, Claims, Execution, SeedChooser};
 
 use crate::{Presented, Required};
@@ -18,6 +19,8 @@ pub struct Established {
     pub nonce: bool,
     /// Populations that the receipt is in, as rooted auditors other than the issuer state them.
     pub audits: Vec<AuditedPopulation>,
+    /// Proofs of the inference that hold.
+    pub proofs: Vec<ProvenInference>,
     /// Where the receipt stands in its log.
     pub log_index: Option<u64>,
     /// Unix seconds at which a quorum of witnesses had seen the receipt.
@@ -35,6 +38,32 @@ pub struct ExecutedClaim {
     pub closure: [u8; 32],
     /// Whether the caller chose the seed.
     pub caller_seed: bool,
+}
+
+/// A proof of the inference that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenInference {
+    /// How likely a false statement passes, term by term, over all runs.
+    pub account: Account,
+    /// Independent runs, each with a proof.
+    pub runs: usize,
+    /// Size of the proofs together.
+    pub proof_bytes: usize,
+    /// Why the weights in it are the model's.
+    pub weights: WeightsSource,
+    /// Whether the request was opened, and its numbers are what went in.
+    pub from_question: bool,
+}
+
+/// Why the weights of a proof are the model's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WeightsSource {
+    /// The verifier computed the commitment to them itself.
+    Recomputed,
+    /// The verifier has them, and the proof was checked with them.
+    Read,
+    /// These rooted parties, none of them the issuer, computed the commitment. A name can be there twice.
+    Vouched(Vec<String>),
 }
 
 /// A population that the receipt is in, and what an auditor states about it.

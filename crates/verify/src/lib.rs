@@ -38,6 +38,7 @@
 mod answer;
 mod check;
 mod established;
+mod inference;
 mod report;
 mod requirement;
 mod roots;
@@ -47,7 +48,10 @@ mod verify;
 mod words;
 
 pub use answer::{AnswerMismatch, ChoiceValues, choices_of_answer};
-pub use established::{AuditedPopulation, Established, ExecutedClaim};
+pub use established::{
+    AuditedPopulation, Established, ExecutedClaim, ProvenInference, WeightsSource,
+};
+pub use inference::{Inference, InferenceError, Run};
 pub use report::{Accepted, Grade, Report, Row, RowName, State, Verdict};
 pub use requirement::{Required, Requirement, RequirementError};
 pub use roots::{
@@ -56,4 +60,4 @@ pub use roots::{
 };
 pub use text::printable;
 pub use time::format_utc;
-pub use verify::{Presented, verify};
+pub use verify::{KnownModel, Presented, verify};

@@ -1,5 +1,6 @@
 //! The order of the checks, and the verdict (specs/01-receipt.md §11.2).
 
+use proofmark_proof::PublicWeights;
 use proofmark_receipt::{
     Bundle, Claims, Execution, KeyStatement, ReceiptSecret, SeedChooser, SignedReceipt, Snapshot,
 };
@@ -9,7 +10,7 @@ use crate::check::{
     check_evidence, check_issuer, check_log, check_question, check_registry_proof,
     check_revocation, not_claimed,
 };
-use crate::established::Established;
+use crate::established::{Established, ProvenInference, WeightsSource};
 use crate::report::{Accepted, Grade, Report, Row, RowName, State, Verdict};
 use crate::{Required, Requirement, Roots};
 
@@ -26,6 +27,20 @@ pub struct Presented<'p> {
     pub nonce: Option<&'p [u8]>,
     /// A newer snapshot of the registry log than the bundle's.
     pub snapshot: Option<Snapshot>,
+    /// What the verifier has of the model itself, for proofs.
+    pub model: Option<KnownModel<'p>>,
+}
+
+/// What a verifier has of a model itself. It vouches for this: the weights are the closure's, and the program was checked with
+/// them (specs/04-program.md §4).
+#[derive(Debug, Clone, Copy)]
+pub struct KnownModel<'p> {
+    /// Digest of the closure.
+    pub closure: [u8; 32],
+    /// W, computed from the weights.
+    pub commitment: Option<[u8; 32]>,
+    /// The weights, for proofs that do not commit to them.
+    pub weights: Option<&'p PublicWeights>,
 }
 
 /// Verifies a bundle. Pure: the same inputs give the same report everywhere. `now` is in Unix seconds.
@@ -113,6 +128,7 @@ impl<'e> Examination<'e> {
             receipt,
             found.issuer.as_ref(),
             found.established.log_index,
+            presented.model.as_ref(),
             roots,
             now,
         );
@@ -122,6 +138,9 @@ impl<'e> Examination<'e> {
         let audited = !evidence.audits.is_empty();
         found.established.audits = evidence.audits;
         found.grade(Required::Audited, audited && found.is_rooted());
+        let proven = !evidence.proofs.is_empty();
+        found.established.proofs = evidence.proofs;
+        found.grade(Required::Proven, proven && found.is_rooted());
         if evidence
             .rows
             .iter()
@@ -132,10 +151,14 @@ impl<'e> Examination<'e> {
                 "nobody says that it was re-executed",
             ));
         }
-        found.rows.extend([
-            not_claimed(RowName::Hardware, "no hardware evidence"),
-            not_claimed(RowName::Proof, "no proof of inference"),
-        ]);
+        found
+            .rows
+            .push(not_claimed(RowName::Hardware, "no hardware evidence"));
+        if evidence.rows.iter().all(|row| row.name != RowName::Proof) {
+            found
+                .rows
+                .push(not_claimed(RowName::Proof, "no proof of inference"));
+        }
         found.rows.extend(evidence.rows);
         found.name_model();
         found
@@ -147,20 +170,30 @@ impl<'e> Examination<'e> {
             .is_some_and(|issuer| issuer.rooted.is_ok())
     }
 
-    /// The model's row says more once somebody else executed the same program.
+    /// The model's row says more once somebody else executed the same program, or a proof shows that it was executed.
     fn name_model(&mut self) {
         if let Execution::Executed(executed) = &self.claims.execution
-            && self.grades.contains(&Required::Replayed)
+            && let Some(how) = self.shown_executed()
             && let Some(row) = self.rows.iter_mut().find(|row| row.name == RowName::Model)
         {
             let [a, b, c, d, ..] = executed.closure;
             *row = accepted(
                 RowName::Model,
                 format!(
-                    "{}, exact program {a:02x}{b:02x}{c:02x}{d:02x}…, re-executed",
+                    "{}, exact program {a:02x}{b:02x}{c:02x}{d:02x}…, {how}",
                     executed.model
                 ),
             );
+        }
+    }
+
+    fn shown_executed(&self) -> Option<&'static str> {
+        let has = |grade| self.grades.contains(&grade);
+        match (has(Required::Replayed), has(Required::Proven)) {
+            (true, true) => Some("re-executed and proven"),
+            (true, false) => Some("re-executed"),
+            (false, true) => Some("proven"),
+            (false, false) => None,
         }
     }
 
@@ -250,8 +283,13 @@ impl<'e> Examination<'e> {
             receipt: Some(self.claims.id),
             issued_at: Some(self.claims.issued_at),
             node: statement.map(|statement| statement.node.clone()),
-            still_trust: still_trust(self.claims, statement, &self.grades),
-            does_not_show: does_not_show(self.claims, &self.grades),
+            still_trust: still_trust(
+                self.claims,
+                statement,
+                &self.grades,
+                &self.established.proofs,
+            ),
+            does_not_show: does_not_show(self.claims, &self.grades, &self.established.proofs),
             rows: self.rows,
             grades: self.grades,
             verdict,
@@ -352,7 +390,8 @@ impl<'e> Examination<'e> {
             Required::Unrevoked => (RowName::Revocation, &[]),
             Required::Replayed => (RowName::Reexecuted, &["receipt.replay.same-operator"]),
             Required::Audited => (RowName::Audited, &["receipt.audit.same-operator"]),
-            Required::Attested | Required::Proven => (RowName::Evidence, &[]),
+            Required::Proven => (RowName::Proof, &[]),
+            Required::Attested => (RowName::Evidence, &[]),
             Required::Relayed | Required::Signed | Required::Answer | Required::Question => {
                 return None;
             }
@@ -396,7 +435,31 @@ fn model_row(claims: &Claims) -> Row {
     }
 }
 
-fn still_trust(claims: &Claims, statement: Option<&KeyStatement>, grades: &[Grade]) -> Vec<String> {
+/// What a proof leaves to be trusted: only the weights' commitment, if others computed it, and its cryptography.
+fn trust_of_proof(proofs: &[ProvenInference]) -> Vec<String> {
+    let mut trust = Vec::new();
+    // The best of several is relied on.
+    let vouched = |proof: &ProvenInference| match &proof.weights {
+        WeightsSource::Vouched(parties) => Some(parties.clone()),
+        WeightsSource::Recomputed | WeightsSource::Read => None,
+    };
+    if let Some(Some(parties)) = proofs.iter().map(vouched).min_by_key(Option::is_some) {
+        let parties: Vec<String> = parties.iter().map(|party| format!("{party:?}")).collect();
+        trust.push(format!(
+            "{}, that the committed weights are the model's",
+            parties.join(" or ")
+        ));
+    }
+    trust.push("BLAKE3 as a random oracle, for the proof".into());
+    trust
+}
+
+fn still_trust(
+    claims: &Claims,
+    statement: Option<&KeyStatement>,
+    grades: &[Grade],
+    proofs: &[ProvenInference],
+) -> Vec<String> {
     let mut trust = Vec::new();
     match &claims.execution {
         Execution::Relayed { relayed, .. } => {
@@ -407,6 +470,9 @@ fn still_trust(claims: &Claims, statement: Option<&KeyStatement>, grades: &[Grad
                 "the provider behind {}, for which model answered",
                 relayed.host
             ));
+        }
+        Execution::Executed(_) if grades.contains(&Required::Proven) => {
+            trust.extend(trust_of_proof(proofs));
         }
         Execution::Executed(_) if grades.contains(&Required::Replayed) => trust.push(
             "the replayer, that it re-executed the program, and that its key was not revoked"
@@ -431,7 +497,7 @@ fn still_trust(claims: &Claims, statement: Option<&KeyStatement>, grades: &[Grad
     trust
 }
 
-fn does_not_show(claims: &Claims, grades: &[Grade]) -> Vec<String> {
+fn does_not_show(claims: &Claims, grades: &[Grade], proofs: &[ProvenInference]) -> Vec<String> {
     let mut not_shown = vec![
         "that the answer is true".into(),
         "what the model was trained on".into(),
@@ -439,6 +505,15 @@ fn does_not_show(claims: &Claims, grades: &[Grade]) -> Vec<String> {
     if grades.contains(&Required::Audited) && !grades.contains(&Required::Replayed) {
         not_shown
             .push("anything about this one answer by the audit: it bounds the population".into());
+    }
+    if grades.contains(&Required::Proven) {
+        not_shown.push(
+            "that the proof hides anything: it is not zero-knowledge, and its bytes are a function of weights and activations"
+                .into(),
+        );
+        if !proofs.iter().any(|proof| proof.from_question) {
+            not_shown.push("that the numbers of your request are the integers that went in".into());
+        }
     }
     match &claims.execution {
         Execution::Relayed { .. } => {

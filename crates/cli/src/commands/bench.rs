@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use proofmark_bench::{
-    BenchError, DecoderShape, EngineBench, GatewayBench, LogBench, Table, bench_engine,
-    bench_gateway, bench_log,
+    BenchError, DecoderShape, EngineBench, GatewayBench, LogBench, Table, ZkBench, bench_engine,
+    bench_gateway, bench_log, bench_zk,
 };
 use tokio::runtime::Runtime;
 
@@ -22,6 +22,8 @@ pub(crate) enum Bench {
     Log(Log),
     /// The exact engine: tokens per second, images, first token, beside llama.cpp and onnxruntime.
     Engine(Engine),
+    /// Proofs of inference: time, memory, size, beside the inference itself and beside EZKL.
+    Zk(Zk),
 }
 
 /// Arguments of `proofmark bench gateway`.
@@ -56,6 +58,7 @@ impl Bench {
             Self::Gateway(command) => command.json,
             Self::Log(command) => command.json,
             Self::Engine(command) => command.json,
+            Self::Zk(command) => command.json,
         }
     }
 
@@ -64,6 +67,7 @@ impl Bench {
             Self::Gateway(command) => command.run(ui),
             Self::Log(command) => command.run(ui),
             Self::Engine(command) => command.run(ui),
+            Self::Zk(command) => command.run(ui),
         }
     }
 }
@@ -130,6 +134,56 @@ pub(crate) struct Engine {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Arguments of `proofmark bench zk`.
+#[derive(Debug, Args)]
+pub(crate) struct Zk {
+    /// A directory for files of the benchmark.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Networks to measure, by their names in the table. Default: all of them.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    networks: Vec<String>,
+    /// Directories of exact tensor programs to measure as well.
+    #[arg(long, value_name = "DIR")]
+    model: Vec<PathBuf>,
+    /// Threads. Default: one per processor.
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<usize>,
+    /// Measurements of each kind.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    rounds: u32,
+    /// A Python with ezkl, onnx and numpy, to be measured in the same run.
+    #[arg(long, value_name = "PYTHON")]
+    ezkl: Option<PathBuf>,
+    /// Networks that EZKL is measured on. Default: all that it is measured on.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "ezkl")]
+    ezkl_networks: Vec<String>,
+    /// Write the plot of time over parameters to this file (SVG).
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Zk {
+    fn run(self, ui: &mut Ui) -> CommandResult {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        let options = ZkBench {
+            dir: self.dir,
+            models: self.model,
+            networks: self.networks,
+            threads: self.threads.unwrap_or_else(all).max(1),
+            rounds: self.rounds.max(1),
+            ezkl: self.ezkl,
+            ezkl_networks: self.ezkl_networks,
+            plot: self.plot,
+        };
+        let table = bench_zk(&options, progress).map_err(failed)?;
+        print(ui, &table, self.json)
+    }
 }
 
 /// Shapes of decoders.

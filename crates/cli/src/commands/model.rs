@@ -1,5 +1,6 @@
 //! `proofmark model`: exact models of a data directory.
 
+mod commit;
 mod eval;
 mod import;
 mod questions;
@@ -27,6 +28,10 @@ pub(crate) enum Model {
     Rm(stored::Rm),
     /// Measure a model on held-out text, or by questions.
     Eval(eval::Eval),
+    /// Compute the commitment to a model's weights that proofs name, and sign and publish it.
+    Commit(commit::Commit),
+    /// Compute the commitment that somebody else signed again, and sign what comes out.
+    Recommit(commit::Recommit),
 }
 
 impl Model {
@@ -38,6 +43,8 @@ impl Model {
             Self::Verify(command) => command.json,
             Self::Rm(_) => false,
             Self::Eval(command) => command.json,
+            Self::Commit(command) => command.wants_json(),
+            Self::Recommit(command) => command.wants_json(),
         }
     }
 
@@ -49,6 +56,8 @@ impl Model {
             Self::Verify(command) => command.run(ui),
             Self::Rm(command) => command.run(ui),
             Self::Eval(command) => command.run(ui),
+            Self::Commit(command) => command.run(ui),
+            Self::Recommit(command) => command.run(ui),
         }
     }
 }

@@ -65,24 +65,87 @@ enum Form {
     Npy,
 }
 
+/// A model asked with the tensors of a file.
+pub(crate) struct Asked<'a> {
+    /// Name of the model, or its directory.
+    pub(crate) model: &'a str,
+    /// The file.
+    pub(crate) input: &'a Path,
+    /// Data directory of the node.
+    pub(crate) data: &'a DataDir,
+    /// Another node instead.
+    pub(crate) url: Option<&'a str>,
+    /// File with the API key for it.
+    pub(crate) api_key_file: Option<&'a Path>,
+}
+
+impl Asked<'_> {
+    /// The bundle of the answer, which opens everything, once it is in the log.
+    pub(crate) fn bundle(&self) -> Result<Vec<u8>, CommandError> {
+        let (name, node) = self.node()?;
+        let answered = self.post(&name, &node, "application/json")?;
+        node.bundle(receipt_of(&answered), "all", true)
+    }
+
+    fn post(
+        &self,
+        name: &str,
+        node: &Node,
+        accept: &'static str,
+    ) -> Result<Answered, CommandError> {
+        let bytes = files::read(self.input, INPUT_MAX_BYTES)?;
+        let body = request(name, self.input, &bytes, node)?;
+        let path = "/v1/infer";
+        let answered = node.remote().post(path, body, accept, ANSWER_MAX_BYTES)?;
+        let error = match answered.status {
+            StatusCode::OK => return Ok(answered),
+            StatusCode::NOT_FOUND => not_served(node.remote().refused(path, &answered), self.model),
+            StatusCode::BAD_REQUEST => node.remote().refused(path, &answered).into_usage(),
+            _ => node.remote().refused(path, &answered),
+        };
+        Err(error)
+    }
+
+    /// The node that is asked, and the model's name there.
+    fn node(&self) -> Result<(String, Node), CommandError> {
+        if let Some(url) = self.url {
+            let key_file = self.api_key_file.map(Path::to_owned);
+            let node = NodeArgs::of(None, Some(url.to_owned()), key_file);
+            return Ok((self.model.to_owned(), node.open()?));
+        }
+        let data = self.data.path();
+        if running::server_of(&data)?.is_some() {
+            let node = NodeArgs::of(Some(data), None, None).open()?;
+            return Ok((self.model.to_owned(), node));
+        }
+        let (name, models) = models::open_one(&data, self.model, &EngineConfig::default())?;
+        Ok((name, Node::serving(&data, models)?))
+    }
+}
+
+/// Id of the receipt of an answer.
+fn receipt_of(answered: &Answered) -> &str {
+    let id = answered.headers.get("x-proofmark-receipt");
+    id.and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
+
 impl Run {
     pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
         let form = self.form()?;
-        let bytes = files::read(&self.input, INPUT_MAX_BYTES)?;
-        let (name, node) = self.node()?;
-        let body = request(&name, &self.input, &bytes, &node)?;
+        let asked = Asked {
+            model: &self.model,
+            input: &self.input,
+            data: &self.data,
+            url: self.url.as_deref(),
+            api_key_file: self.api_key_file.as_deref(),
+        };
+        let (name, node) = asked.node()?;
         let accept = match form {
             Form::Safetensors => SAFETENSORS,
             Form::Json | Form::Npy => "application/json",
         };
-        let path = "/v1/infer";
-        let remote = node.remote();
-        let answered = remote.post(path, body, accept, ANSWER_MAX_BYTES)?;
-        if answered.status != StatusCode::OK {
-            return Err(self.refused(&node, &answered));
-        }
-        let id = answered.headers.get("x-proofmark-receipt");
-        let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let answered = asked.post(&name, &node, accept)?;
+        let id = receipt_of(&answered);
         let outputs = read_answer(&answered.body)
             .map_err(|error| CommandError::internal("the answer cannot be read").because(error))?;
         if let Some(out) = &self.out {
@@ -118,30 +181,6 @@ impl Run {
                 "{}: outputs are written to .json, .safetensors or .npy files",
                 out.display()
             ))),
-        }
-    }
-
-    /// The node that is asked, and the model's name there.
-    fn node(&self) -> Result<(String, Node), CommandError> {
-        if self.url.is_some() {
-            let node = NodeArgs::of(None, self.url.clone(), self.api_key_file.clone());
-            return Ok((self.model.clone(), node.open()?));
-        }
-        let data = self.data.path();
-        if running::server_of(&data)?.is_some() {
-            let node = NodeArgs::of(Some(data), None, None).open()?;
-            return Ok((self.model.clone(), node));
-        }
-        let (name, models) = models::open_one(&data, &self.model, &EngineConfig::default())?;
-        Ok((name, Node::serving(&data, models)?))
-    }
-
-    fn refused(&self, node: &Node, answered: &Answered) -> CommandError {
-        let error = node.remote().refused("/v1/infer", answered);
-        match answered.status {
-            StatusCode::NOT_FOUND => not_served(error, &self.model),
-            StatusCode::BAD_REQUEST => error.into_usage(),
-            _ => error,
         }
     }
 

@@ -6,15 +6,19 @@ use std::path::PathBuf;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use clap::Args;
 use proofmark_confidence::Facts;
+use proofmark_proof::PublicWeights;
 use proofmark_receipt::{BUNDLE_MAX_BYTES, ReceiptSecret, Snapshot};
 use proofmark_verify::{
-    Presented, Report, Requirement, Row, State, Verdict, format_utc, printable, verify,
+    KnownModel, Presented, Report, Requirement, Row, State, Verdict, format_utc, printable, verify,
 };
 
+use crate::account::{proven_json, write_proven};
 use crate::ambient::now_s;
+use crate::config::default_data_dir;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::explain::explain;
 use crate::policy::{self, Decided, Weights, decide};
+use crate::proving::{ModelSource, Threads};
 use crate::ui::{BAD, FAINT, GOOD, STRONG, UNKNOWN, Ui};
 use crate::{files, roots};
 
@@ -63,6 +67,9 @@ pub(crate) struct Verify {
     /// A newer snapshot of the registry log than the bundle's.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
+    /// The model, by its directory or its name in the store: for proofs, its weights are committed to again, so that nobody has to be believed.
+    #[arg(long, value_name = "DIR|NAME")]
+    model: Option<PathBuf>,
     /// Verify as of this time, Unix seconds, instead of now.
     #[arg(long, value_name = "UNIX_S")]
     at: Option<u64>,
@@ -102,12 +109,14 @@ impl Verify {
             .as_deref()
             .map(files::read_secret)
             .transpose()?;
+        let known = self.known_model()?;
         let presented = Presented {
             answer: answer.as_deref(),
             request: request.as_deref(),
             secret: secret.map(|secret| ReceiptSecret::new(*secret)),
             nonce: self.nonce.as_ref().map(|nonce| nonce.0.as_slice()),
             snapshot: self.read_snapshot()?,
+            model: known.as_ref().map(Known::borrow),
         };
         let now = self.at.unwrap_or_else(now_s);
         let examine = |requirement| verify(&bundle, &presented, requirement, &roots.roots, now);
@@ -129,6 +138,12 @@ impl Verify {
             ui.print_json(&value)?;
         } else {
             write_report(ui.out(), &report, &self.require, self.explain)?;
+            if self.explain {
+                for proven in &report.established().proofs {
+                    writeln!(ui.out())?;
+                    write_proven(ui.out(), proven)?;
+                }
+            }
             if let Some(decided) = &decided {
                 writeln!(ui.out())?;
                 decided.write(ui.out(), self.explain)?;
@@ -141,6 +156,25 @@ impl Verify {
         Ok(ExitStatus(worst(codes)))
     }
 
+    /// The model, with its commitment computed anew.
+    fn known_model(&self) -> Result<Option<Known>, CommandError> {
+        let Some(said) = &self.model else {
+            return Ok(None);
+        };
+        let data = self.data.clone().unwrap_or_else(default_data_dir);
+        let source = ModelSource {
+            model: Some(said),
+            data: &data,
+        };
+        let model = source.open(&[0; 32])?;
+        let threads = Threads::new(None);
+        Ok(Some(Known {
+            closure: *model.closure().as_bytes(),
+            commitment: model.commit(threads.machine())?.public().digest(),
+            weights: model.public_weights(),
+        }))
+    }
+
     fn read_snapshot(&self) -> Result<Option<Snapshot>, CommandError> {
         let Some(path) = &self.snapshot else {
             return Ok(None);
@@ -151,6 +185,23 @@ impl Verify {
                 .because(error)
         })?;
         Ok(Some(snapshot))
+    }
+}
+
+/// What this machine has of a model.
+struct Known {
+    closure: [u8; 32],
+    commitment: [u8; 32],
+    weights: Option<PublicWeights>,
+}
+
+impl Known {
+    fn borrow(&self) -> KnownModel<'_> {
+        KnownModel {
+            closure: self.closure,
+            commitment: Some(self.commitment),
+            weights: self.weights.as_ref(),
+        }
     }
 }
 
@@ -170,6 +221,13 @@ pub(crate) fn to_json(report: &Report, requirement: &Requirement) -> serde_json:
         members.insert("required".into(), requirement.to_string().into());
         let advice = report.verdict().code().map(|code| explain(code).advice);
         members.insert("what_to_do".into(), advice.into());
+        let proofs: Vec<_> = report
+            .established()
+            .proofs
+            .iter()
+            .map(proven_json)
+            .collect();
+        members.insert("proofs".into(), proofs.into());
     }
     value
 }

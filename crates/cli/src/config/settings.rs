@@ -78,6 +78,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     number("engine.memory_mib", |c| integer(c.engine.memory_mib)),
     number("engine.max_waiting", |c| integer(c.engine.max_waiting)),
     number("engine.max_sequences", |c| integer(c.engine.max_sequences)),
+    number("proofs.max_waiting", |c| integer(c.proofs.max_waiting)),
+    number("proofs.deadline_s", |c| integer(c.proofs.deadline_s)),
+    number("proofs.memory_mib", |c| integer(c.proofs.memory_mib)),
+    number("proofs.threads", |c| integer(c.proofs.threads)),
     number("limits.max_requests", |c| integer(c.limits.max_requests)),
     number("limits.max_streams", |c| integer(c.limits.max_streams)),
     number("limits.max_body_bytes", |c| {

@@ -177,7 +177,7 @@ fn accepted(section: &str) -> Vec<String> {
 fn every_setting_of_the_gateway_is_known_here() {
     let lists = ["upstream", "model", "price", "witness"];
     let sections = [
-        "engine", "limits", "server", "receipts", "store", "log", "logging",
+        "engine", "proofs", "limits", "server", "receipts", "store", "log", "logging",
     ];
     let mut keys: Vec<String> = Vec::new();
     for name in accepted("")

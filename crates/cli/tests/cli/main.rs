@@ -19,6 +19,7 @@ mod local;
 mod log;
 mod model;
 mod policy;
+mod prove;
 mod proxy;
 mod support;
 mod tensors;

@@ -252,6 +252,12 @@ impl Got {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Its body.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
     pub(crate) fn receipt(&self) -> String {
         self.header("x-proofmark-receipt")
             .unwrap_or_else(|| panic!("no receipt: {} {:?}", self.status, self.body))

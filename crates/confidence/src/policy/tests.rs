@@ -828,6 +828,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
                     nonce,
                     replayers,
                     replayed_here,
+                    proof_vouchers: BTreeSet::new(),
                     platforms,
                     audits,
                     refutation,

@@ -27,7 +27,7 @@ use crate::access::{CapacityConfig, PriceConfig};
 pub use error::ConfigError;
 pub use sections::{
     BundledModel, ContentStore, Durability, EngineConfig, LogConfig, LoggingConfig, LoggingFormat,
-    ModelConfig, ReceiptsConfig, ServerConfig, StoreConfig, WitnessConfig,
+    ModelConfig, ProofsConfig, ReceiptsConfig, ServerConfig, StoreConfig, WitnessConfig,
 };
 pub use upstream::{UpstreamConfig, UpstreamKey};
 
@@ -49,6 +49,8 @@ pub struct Config {
     pub model: Vec<ModelConfig>,
     /// How they are run.
     pub engine: EngineConfig,
+    /// Proofs of their answers.
+    pub proofs: ProofsConfig,
     /// What models cost.
     pub price: Vec<PriceConfig>,
     /// How much may be in flight at once.
@@ -75,6 +77,7 @@ impl Default for Config {
             upstream: Vec::new(),
             model: Vec::new(),
             engine: EngineConfig::default(),
+            proofs: ProofsConfig::default(),
             price: Vec::new(),
             limits: CapacityConfig::default(),
             server: ServerConfig::default(),

@@ -164,6 +164,31 @@ impl Default for EngineConfig {
     }
 }
 
+/// `[proofs]`: proofs of inference of this node's own answers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProofsConfig {
+    /// Proofs that wait or are made; 503 beyond it. 0: this node makes none. Default 16.
+    pub max_waiting: u32,
+    /// Longest time from the request for a proof to its end, seconds. Default 600.
+    pub deadline_s: u32,
+    /// What needs more memory is refused before it is begun, MiB. Default 4096.
+    pub memory_mib: u32,
+    /// Threads; 0 for one per processor. Default 0.
+    pub threads: u32,
+}
+
+impl Default for ProofsConfig {
+    fn default() -> Self {
+        Self {
+            max_waiting: 16,
+            deadline_s: 600,
+            memory_mib: 4_096,
+            threads: 0,
+        }
+    }
+}
+
 /// Whether contents are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

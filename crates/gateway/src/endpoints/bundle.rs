@@ -76,9 +76,22 @@ impl Endpoints {
                     .bytes(found.bytes() as u64 * DISCLOSURE_FACTOR)
                     .await?;
                 let now_unix_s = self.now_unix_s();
+                let opens = wanted.answer && wanted.execution;
+                let proof = opens.then(|| self.proof_evidence(&found)).flatten();
                 let encoded = blocking(move || {
                     bundle.disclosures = disclosures(&found, wanted, now_unix_s)?;
-                    Ok(bundle.encode())
+                    let without = bundle.encode();
+                    let Some(proof) = proof else {
+                        return Ok(without);
+                    };
+                    bundle.evidence.push(proof);
+                    let with = bundle.encode();
+                    // A proof that does not fit stays where it is.
+                    Ok(if with.len() > BUNDLE_MAX_BYTES {
+                        without
+                    } else {
+                        with
+                    })
                 });
                 let encoded = encoded.await?;
                 if encoded.len() > BUNDLE_MAX_BYTES {
@@ -152,7 +165,7 @@ impl Endpoints {
     }
 }
 
-fn disclosures(
+pub(super) fn disclosures(
     found: &Found,
     wanted: Wanted,
     now_unix_s: u64,

@@ -67,7 +67,7 @@ impl Endpoints {
         let key = RecordKey::from_bytes(*id.as_bytes());
         match self.receipts_log().record_by_key(key).await {
             Ok(Some(record)) => self
-                .open(id, record, &holder, slot)
+                .open(id, record, |owner| holder.may_see(owner), slot)
                 .map(|found| Lookup::Found(Box::new(found))),
             Ok(None) => Err(GatewayError::UnknownReceipt),
             Err(LogError::Dropped { .. }) => Err(self.dropped(key, &holder).await),
@@ -75,16 +75,30 @@ impl Endpoints {
         }
     }
 
+    /// A receipt that this node itself looks for: one that it has just issued.
+    pub(super) async fn find_own(&self, id: ReceiptId) -> Result<Found, GatewayError> {
+        let most = self
+            .config
+            .max_content_bytes
+            .saturating_add(RECORD_EXTRA_BYTES);
+        let slot = self.config.access.capacity().bytes(most as u64).await?;
+        let key = RecordKey::from_bytes(*id.as_bytes());
+        let record = self.receipts_log().record_by_key(key).await;
+        let record = record.map_err(|error| unavailable(&error))?;
+        let record = record.ok_or(GatewayError::UnknownReceipt)?;
+        self.open(id, record, |_| true, slot)
+    }
+
     fn open(
         &self,
         id: ReceiptId,
         record: StoredRecord,
-        holder: &Holder,
+        may_see: impl FnOnce(Option<&str>) -> bool,
         slot: ByteSlot,
     ) -> Result<Found, GatewayError> {
         let damaged = |error: StoreError| unavailable(&error);
         let meta = Meta::decode(&record.meta).map_err(damaged)?;
-        if !holder.may_see(meta.key_id.as_deref()) {
+        if !may_see(meta.key_id.as_deref()) {
             return Err(GatewayError::UnknownReceipt);
         }
         let receipt = Payload::decode(&record.payload).map_err(damaged)?.receipt;

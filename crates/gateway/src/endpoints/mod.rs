@@ -9,6 +9,7 @@ mod find;
 mod health;
 mod listing;
 mod pending;
+mod prove;
 mod query;
 mod receipts;
 mod registry;
@@ -41,7 +42,7 @@ struct Route {
 const READ: &str = "GET, HEAD";
 
 /// All routes but those of the models, which do not go through a router, and those of the logs' files.
-const ROUTES: [Route; 10] = [
+const ROUTES: [Route; 11] = [
     Route {
         path: "/v1/receipts",
         allow: READ,
@@ -61,6 +62,15 @@ const ROUTES: [Route; 10] = [
         path: "/v1/receipts/{id}/content",
         allow: "GET, HEAD, DELETE",
         answers: || get(receipts::content).delete(receipts::erase),
+    },
+    Route {
+        path: "/v1/receipts/{id}/prove",
+        allow: "GET, HEAD, POST, DELETE",
+        answers: || {
+            get(prove::progress)
+                .post(prove::start)
+                .delete(prove::cancel)
+        },
     },
     Route {
         path: "/.well-known/proofmark",

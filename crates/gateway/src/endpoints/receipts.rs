@@ -137,6 +137,11 @@ impl Endpoints {
         match erased.map_err(|error| unavailable(&error))? {
             Erasure::Unknown => Err(GatewayError::UnknownReceipt),
             Erasure::Erased | Erasure::NoSecret | Erasure::Dropped => {
+                // Without the secret nobody can open it; it goes all the same.
+                self.config.proofs.cancel(&id);
+                if let Err(error) = self.config.proofs.kept().remove(&id) {
+                    tracing::warn!(receipt = %id, %error, "a proof that cannot be opened any more is still there");
+                }
                 tracing::info!(receipt = %id, "contents erased");
                 Ok(StatusCode::NO_CONTENT.into_response())
             }

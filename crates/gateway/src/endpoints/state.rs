@@ -13,6 +13,7 @@ use crate::access::{Access, Holder};
 use crate::ambient::Clock;
 use crate::error::GatewayError;
 use crate::metrics::Metrics;
+use crate::proofs::Proofs;
 use crate::store::RetentionPolicy;
 
 /// What [`Endpoints::new`] needs.
@@ -36,6 +37,8 @@ pub struct EndpointsConfig {
     pub roots: Roots,
     /// Whether there is anything to answer with: an upstream, or a model of the node's own.
     pub serves: bool,
+    /// Proofs of this node's own answers.
+    pub proofs: Proofs,
 }
 
 /// State of the endpoints.

@@ -39,6 +39,8 @@ fn examples() -> Vec<GatewayError> {
         GatewayError::UnknownReceipt,
         GatewayError::Erased,
         GatewayError::AuditDeadline { deadline_unix_s: 7 },
+        GatewayError::NotProvable { why: "w" },
+        GatewayError::UnknownProof,
         GatewayError::InvalidApiKey,
         limited(1001),
         GatewayError::InsufficientQuota {

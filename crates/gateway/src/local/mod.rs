@@ -136,7 +136,11 @@ impl LocalModel {
             }
             Runs::Tensors(engine) => marks.extend(tensors::describe(engine.model())),
         }
-        let grades = ["signed", "replayed"].map(JsonText::string);
+        let grades: &[&str] = match &self.runs {
+            Runs::Text(_) => &["signed", "replayed"],
+            Runs::Tensors(_) => &["signed", "replayed", "proven"],
+        };
+        let grades = grades.iter().map(|grade| JsonText::string(grade));
         marks.push(("grades", JsonText::array(grades)));
         JsonText::object([
             ("id", JsonText::string(&self.name)),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request};
 use hyper::body::Incoming;
 use proofmark_engine::EncodedInputs;
-use proofmark_openai::{Answer, AnswerField, Choice, Operation};
+use proofmark_openai::{Answer, AnswerField, Choice, OpenAiError, Operation};
 use proofmark_receipt::SeedChooser;
 use proofmark_tensors::{AnswerHead, EncodedTensor, InferRequest, output_fields};
 
@@ -18,17 +18,22 @@ use super::{About, Estimate, MAX_MODEL_BYTES, Relay};
 use crate::error::GatewayError;
 use crate::exchange::{ExecutedHere, Issuer, OutputIds};
 use crate::local::{self, LocalModel, TensorForm};
+use crate::proofs::Reserved;
 
 /// Bodies beyond this are read on a thread of their own, so that other requests are not held up.
 const LARGE_BYTES: usize = 64 * 1024;
 /// Memory that an element takes at most on its way from integers to the text of an answer.
 const BYTES_PER_ELEMENT: usize = 32;
+/// What can be required of an answer.
+const PROVEN: &str = "proven";
 
 /// A request that a program takes.
 struct Asked {
     name: String,
     model: Arc<LocalModel>,
     inputs: EncodedInputs,
+    /// Whether the answer is wanted with a proof only.
+    proven: bool,
 }
 
 impl<I: Issuer> Relay<I> {
@@ -51,8 +56,13 @@ impl<I: Issuer> Relay<I> {
             model: &asked.name,
             estimate: Estimate::of_embedding(body.len() as u64),
         };
+        let reserved = match asked.proven {
+            true => Some(self.reserve_proof(&asked.model)?),
+            false => None,
+        };
         let (mut draft, marked) = self.draft(arrived, about).await?;
         let Asked { model, inputs, .. } = asked;
+        let id = draft.open().map(|open| open.exchange.id);
         if let Some(open) = draft.open() {
             open.exchange.executed = Some(executed(&model, &inputs));
         }
@@ -62,13 +72,16 @@ impl<I: Issuer> Relay<I> {
         };
         Ok(match ran {
             Ok(outputs) => {
-                answered(
-                    draft,
-                    (&model, outputs),
-                    TensorForm::of(&head.headers),
-                    marked,
-                )
-                .await
+                let form = TensorForm::of(&head.headers);
+                let response = answered(draft, (&model, outputs), form, marked).await;
+                if let (Some(reserved), Some(id), Some(endpoints)) = (reserved, id, &self.endpoints)
+                    && response.status().is_success()
+                    && let Err(error) = endpoints.prove_issued(id, reserved).await
+                {
+                    // The answer was required to be proven: without its proof it is withheld. Its receipt stands.
+                    return Err(error);
+                }
+                response
             }
             Err(error) => {
                 tracing::warn!(%error, "a tensor program did not come to its end");
@@ -76,6 +89,14 @@ impl<I: Issuer> Relay<I> {
                 respond::failed(draft, error, &marked).await
             }
         })
+    }
+
+    /// A place for the proof of an answer that has to be proven.
+    fn reserve_proof(&self, model: &LocalModel) -> Result<Reserved, GatewayError> {
+        let endpoints = self.endpoints.as_ref().ok_or(GatewayError::NotProvable {
+            why: "this node makes no proofs",
+        })?;
+        endpoints.reserve_proof(model.model().closure().as_bytes())
     }
 
     /// Reads a request and turns its numbers into the program's integers.
@@ -94,10 +115,19 @@ impl<I: Issuer> Relay<I> {
             })?;
             let inputs = local::prepare_tensors(&request, model.model())?;
             let inputs = inputs.map_err(|error| local::refusal(&error, &limits))?;
+            let known = |grade: &String| grade == PROVEN;
+            if !request.require.iter().all(known) {
+                return Err(OpenAiError::InvalidValue {
+                    param: "proofmark.require".to_owned(),
+                    expected: "expected 'proven'",
+                }
+                .into());
+            }
             Ok(Asked {
                 name,
                 model,
                 inputs,
+                proven: !request.require.is_empty(),
             })
         };
         if is_large {

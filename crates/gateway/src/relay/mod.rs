@@ -23,7 +23,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request};
 use hyper::body::Incoming;
-use proofmark_openai::{Assembler, Fields, JsonKind, OpenAiError, Operation, RawJson};
+use proofmark_openai::{Assembler, Fields, JsonKind, Members, OpenAiError, Operation, RawJson};
 use proofmark_receipt::{Outcome, ReceiptId, ReceiptSecret, Salts, Status, StreamChain, Timing};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -45,7 +45,7 @@ use crate::access::{Access, Admitted, CapacityConfig, Estimate, Slot};
 use crate::ambient::{Clock, Entropy};
 use crate::caller::Wishes;
 use crate::config::{Config, ConfigError};
-use crate::endpoints::Pending;
+use crate::endpoints::{Endpoints, Pending};
 use crate::error::GatewayError;
 use crate::exchange::{Exchange, Handoff, Held, Issuer, Returned};
 use crate::local::LocalModels;
@@ -99,6 +99,7 @@ pub(crate) struct RelayParts<I> {
     pub(crate) metrics: Metrics,
     pub(crate) pending: Pending,
     pub(crate) local: LocalModels,
+    pub(crate) endpoints: Option<Arc<Endpoints>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -109,6 +110,7 @@ pub(crate) struct Relay<I: Issuer> {
     pub(crate) routes: Routes,
     pub(crate) local: LocalModels,
     shared: Arc<Shared<I>>,
+    endpoints: Option<Arc<Endpoints>>,
     pending: Pending,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -132,6 +134,7 @@ impl<I: Issuer> Relay<I> {
             metrics,
             pending,
             local,
+            endpoints,
             clock,
             entropy,
         } = parts;
@@ -153,6 +156,7 @@ impl<I: Issuer> Relay<I> {
                 metrics,
             }),
             pending,
+            endpoints,
             clock,
             entropy,
             access,
@@ -212,6 +216,7 @@ impl<I: Issuer> Relay<I> {
         let body = arrived.body.clone();
         let request = proofmark_openai::Request::open(operation, &body)?;
         check_size(&request)?;
+        check_requirement(&body)?;
         let way = self.way(&request, arrived.received_ms)?;
         let about = About {
             operation,
@@ -474,6 +479,19 @@ impl<I: Issuer> Relay<I> {
             header,
             limits,
         }
+    }
+}
+
+/// `"proofmark": {"require": …}` is not of this operation: a requirement that nobody meets is never passed over.
+fn check_requirement(body: &[u8]) -> Result<(), GatewayError> {
+    let members = Members::parse(body)?;
+    match members.get_non_null("proofmark") {
+        None => Ok(()),
+        Some(_) => Err(GatewayError::NotExecutable {
+            code: "unsupported_parameter",
+            param: Some("proofmark".to_owned()),
+            message: "Unsupported parameter: 'proofmark'. Answers of tensor programs can be required to be proven, these cannot.".to_owned(),
+        }),
     }
 }
 

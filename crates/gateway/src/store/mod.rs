@@ -21,3 +21,4 @@ pub use meta::{MODEL_MAX_BYTES, Meta, RequestKind, status_name};
 pub use payload::Payload;
 pub use retention::RetentionPolicy;
 pub use seal::{DEFAULT_MAX_CONTENT_BYTES, MAX_CONTENT_BYTES, open, seal};
+pub(crate) use seal::{open_proof, seal_proof};

@@ -27,13 +27,14 @@ const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 const HEAD_BYTES: usize = 1 + NONCE_BYTES;
 const DOMAIN: &[u8] = b"proofmark/store/1/content\n";
+const PROOF_DOMAIN: &[u8] = b"proofmark/store/1/proof\n";
 
 fn cipher(salts: &Salts) -> ChaCha20Poly1305 {
     ChaCha20Poly1305::new(&Key::from(*salts.content_key()))
 }
 
-fn associated_data(id: &ReceiptId) -> Vec<u8> {
-    [DOMAIN, id.as_bytes()].concat()
+fn associated_data(domain: &[u8], id: &ReceiptId) -> Vec<u8> {
+    [domain, id.as_bytes()].concat()
 }
 
 /// Seals what is to be kept. `nonce` is fresh from a secure source.
@@ -50,14 +51,40 @@ pub fn seal(
     let mut head = [VERSION; HEAD_BYTES];
     head[1..].copy_from_slice(&nonce);
     let mut sealed = kept.encode(&head, max_bytes.min(MAX_CONTENT_BYTES))?;
+    close(&mut sealed, DOMAIN, salts, id, nonce)?;
+    Some(sealed)
+}
+
+/// Seals a proof of inference (specs/03-http.md §6.3). `nonce` is fresh from a secure source.
+pub(crate) fn seal_proof(
+    evidence: &[u8],
+    salts: &Salts,
+    id: &ReceiptId,
+    nonce: [u8; NONCE_BYTES],
+) -> Option<Vec<u8>> {
+    let mut sealed = vec![VERSION];
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(evidence);
+    close(&mut sealed, PROOF_DOMAIN, salts, id, nonce)?;
+    Some(sealed)
+}
+
+/// Encrypts what follows the head, and appends the tag.
+fn close(
+    sealed: &mut Vec<u8>,
+    domain: &[u8],
+    salts: &Salts,
+    id: &ReceiptId,
+    nonce: [u8; NONCE_BYTES],
+) -> Option<()> {
     let plaintext = sealed.get_mut(HEAD_BYTES..)?;
     let nonce = Nonce::from(nonce);
     // Fails for messages beyond 256 GiB only.
     let tag = cipher(salts)
-        .encrypt_inout_detached(&nonce, &associated_data(id), plaintext.into())
+        .encrypt_inout_detached(&nonce, &associated_data(domain, id), plaintext.into())
         .ok()?;
     sealed.extend_from_slice(&tag);
-    Some(sealed)
+    Some(())
 }
 
 /// Opens what was sealed for the receipt `id`.
@@ -66,6 +93,27 @@ pub fn seal(
 /// [`StoreError::Sealed`] if it was sealed for another receipt or under another secret, or was changed; [`StoreError::Malformed`] and
 /// [`StoreError::Version`] for what this module did not write.
 pub fn open(sealed: &[u8], salts: &Salts, id: &ReceiptId) -> Result<Contents, StoreError> {
+    Contents::decode(&unseal(sealed, DOMAIN, salts, id)?)
+}
+
+/// Opens a proof that was sealed for the receipt `id`.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_proof(
+    sealed: &[u8],
+    salts: &Salts,
+    id: &ReceiptId,
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    unseal(sealed, PROOF_DOMAIN, salts, id)
+}
+
+fn unseal(
+    sealed: &[u8],
+    domain: &[u8],
+    salts: &Salts,
+    id: &ReceiptId,
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let (head, rest) = sealed
         .split_at_checked(HEAD_BYTES)
         .ok_or(StoreError::Sealed)?;
@@ -88,12 +136,12 @@ pub fn open(sealed: &[u8], salts: &Salts, id: &ReceiptId) -> Result<Contents, St
     cipher(salts)
         .decrypt_inout_detached(
             &nonce,
-            &associated_data(id),
+            &associated_data(domain, id),
             plaintext.as_mut_slice().into(),
             &tag,
         )
         .map_err(|_| StoreError::Sealed)?;
-    Contents::decode(&plaintext)
+    Ok(plaintext)
 }
 
 #[cfg(test)]
@@ -175,6 +223,30 @@ mod tests {
             )
             .unwrap();
         assert_eq!(plaintext[..4], [0x85, 0x02, 0x58, 30]);
+    }
+
+    #[test]
+    fn a_proof_is_sealed_for_its_receipt_and_is_no_contents() {
+        let id = ReceiptId::from_parts(1, [1; 10]);
+        let other = ReceiptId::from_parts(1, [2; 10]);
+        let proof = seal_proof(b"a proof with a MARKER", &salts(1, &id), &id, [9; 12]).unwrap();
+        assert!(!proof.windows(6).any(|bytes| bytes == b"MARKER"));
+        let opened = open_proof(&proof, &salts(1, &id), &id).unwrap();
+        assert_eq!(opened.as_slice(), b"a proof with a MARKER");
+        for (secret, of) in [(2, id), (1, other)] {
+            let opened = open_proof(&proof, &salts(secret, &of), &of);
+            assert_eq!(opened, Err(StoreError::Sealed));
+        }
+        // Neither passes for the other.
+        assert_eq!(open(&proof, &salts(1, &id), &id), Err(StoreError::Sealed));
+        let contents = sealed(&id);
+        let opened = open_proof(&contents, &salts(1, &id), &id);
+        assert_eq!(opened, Err(StoreError::Sealed));
+        for at in 0..proof.len() {
+            let mut changed = proof.clone();
+            changed[at] ^= 1;
+            assert!(open_proof(&changed, &salts(1, &id), &id).is_err(), "{at}");
+        }
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Node {
             max_content_bytes: MAX_CONTENT_BYTES,
             roots: ground.roots.clone(),
             serves: options.serves,
+            proofs: no_proofs(ground.data.path()),
         };
         let (pending, metrics) = (config.pending.clone(), config.metrics.clone());
         let endpoints = Arc::new(Endpoints::new(config, Arc::new(ground.clock.clone())));
@@ -149,4 +150,21 @@ impl Node {
         (&mut self.task).await.unwrap();
         self.ground.close().await;
     }
+}
+
+/// A node without models of its own makes no proofs.
+fn no_proofs(data: &std::path::Path) -> proofmark_gateway::proofs::Proofs {
+    let options = proofmark_gateway::proofs::ProofsOptions {
+        places: 0,
+        deadline: std::time::Duration::from_secs(60),
+        memory_bytes: 0,
+        threads: 1,
+        retry_after_s: 1,
+    };
+    proofmark_gateway::proofs::Proofs::new(
+        options,
+        proofmark_gateway::local::LocalModels::new(),
+        proofmark_gateway::proofs::KeptProofs::new(&data.join("proofs")),
+        Arc::new(proofmark_gateway::SystemEntropy),
+    )
 }

@@ -109,6 +109,7 @@ impl Node {
             max_content_bytes: DEFAULT_MAX_CONTENT_BYTES,
             roots: ground.roots.clone(),
             serves: !config.upstream.is_empty(),
+            proofs: no_proofs(ground.data.path()),
         };
         let endpoints = Arc::new(Endpoints::new(endpoints, clock.clone()));
         let parts = GatewayParts {
@@ -117,6 +118,7 @@ impl Node {
             metrics,
             pending,
             local: proofmark_gateway::local::LocalModels::new(),
+            endpoints: None,
             router: router(endpoints),
             clock,
             entropy: Arc::new(SystemEntropy),
@@ -192,4 +194,21 @@ impl Node {
         (&mut self.task).await.unwrap();
         self.ground.close().await;
     }
+}
+
+/// A node without models of its own makes no proofs.
+fn no_proofs(data: &std::path::Path) -> proofmark_gateway::proofs::Proofs {
+    let options = proofmark_gateway::proofs::ProofsOptions {
+        places: 0,
+        deadline: std::time::Duration::from_secs(60),
+        memory_bytes: 0,
+        threads: 1,
+        retry_after_s: 1,
+    };
+    proofmark_gateway::proofs::Proofs::new(
+        options,
+        proofmark_gateway::local::LocalModels::new(),
+        proofmark_gateway::proofs::KeptProofs::new(&data.join("proofs")),
+        Arc::new(proofmark_gateway::SystemEntropy),
+    )
 }

@@ -202,6 +202,7 @@ async fn start(mock: MockUpstream, config: &Config) -> House {
         metrics: Metrics::new(),
         pending: Pending::new(),
         local: proofmark_gateway::local::LocalModels::new(),
+        endpoints: None,
         router,
         clock,
         entropy,

@@ -97,6 +97,26 @@ fn the_grammar_takes_audit_statements() {
     assert!(check(&grammar, "audit-statement", &members.without(11).encode()).is_err());
 }
 
+/// Proof evidence and weights statements: data and payload, and not without a proof or a member.
+#[test]
+fn the_grammar_takes_proofs() {
+    let grammar = grammar();
+    let signed = crate::proof::signed_weights();
+    let payload = crate::forge::Envelope::of(signed.as_bytes())
+        .unwrap()
+        .payload;
+    assert_eq!(check(&grammar, "weights-statement", &payload), Ok(()));
+    let members = crate::forge::Entries::of(&payload).unwrap();
+    assert!(check(&grammar, "weights-statement", &members.without(3).encode()).is_err());
+    let mut evidence = crate::proof::evidence(2);
+    assert_eq!(check(&grammar, "proof-data", &evidence.encode()), Ok(()));
+    evidence.proofs.clear();
+    assert!(check(&grammar, "proof-data", &evidence.encode()).is_err());
+    evidence.proofs.push(vec![1]);
+    evidence.weights = proofmark_receipt::ProofWeights::Public;
+    assert_eq!(check(&grammar, "proof-data", &evidence.encode()), Ok(()));
+}
+
 /// Vectors whose fault is one of shape, which the grammar has to see.
 const OF_SHAPE: [&str; 33] = [
     "malformed-statement-as-receipt",

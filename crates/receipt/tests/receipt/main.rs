@@ -29,6 +29,7 @@ mod disclosure;
 mod encoding;
 mod golden;
 mod json;
+mod proof;
 mod reader;
 mod replay;
 mod signatures;

@@ -4,7 +4,8 @@ use coset::{CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, 
 use ed25519_dalek::{Signer as _, Verifier as _};
 use proofmark_receipt::{
     PublicKey, ReceiptError, SignedAudit, SignedKeyStatement, SignedObject,
-    SignedOperatorStatement, SignedReceipt, SignedReplay, SignedRevocation, SigningKey, Suite, Typ,
+    SignedOperatorStatement, SignedReceipt, SignedReplay, SignedRevocation, SignedWeights,
+    SigningKey, Suite, Typ,
 };
 
 use crate::fixture::{self, NODE_SEED, OPERATOR_SEED, node_key, operator_key, stranger_key};
@@ -52,6 +53,12 @@ fn opens_move(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
 
 fn opens_audit(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
     SignedAudit::decode(bytes)?
+        .verify(&key.public())
+        .map(|_| ())
+}
+
+fn opens_weights(bytes: &[u8], key: &SigningKey) -> Result<(), ReceiptError> {
+    SignedWeights::decode(bytes)?
         .verify(&key.public())
         .map(|_| ())
 }
@@ -118,6 +125,12 @@ fn objects() -> Vec<(Typ, Vec<u8>, SigningKey, Open)> {
             node_key(),
             opens_audit,
         ),
+        (
+            Typ::Weights,
+            crate::proof::signed_weights().as_bytes().to_vec(),
+            node_key(),
+            opens_weights,
+        ),
     ]
 }
 
@@ -178,6 +191,7 @@ fn no_payload_passes_under_another_type() {
         "application/proofmark-trace+cose",
         "application/proofmark-dispute+cose",
         crate::audit::AUDIT_TYP,
+        crate::proof::WEIGHTS_TYP,
     ];
     for ((typ, bytes, key, open), own) in objects().into_iter().zip(typs) {
         assert_eq!(typ.media_type(), own);
@@ -208,6 +222,7 @@ fn another_key_opens_nothing() {
             Typ::Revocation => "receipt.revocation.malformed",
             Typ::Replay => "receipt.replay.signature-invalid",
             Typ::Audit => "receipt.audit.signature-invalid",
+            Typ::Weights => "receipt.weights.signature-invalid",
         };
         assert_eq!(error.code(), expected, "{typ:?}");
     }

@@ -3,12 +3,12 @@
 use proofmark_receipt::{Bundle, Evidence, EvidenceState, KeyStatement, SignedReceipt};
 
 use super::{
-    Cause, IssuerChecked, check_audit, check_fraud, check_replay, is_audit, is_fraud, is_replay,
-    not_claimed,
+    Cause, IssuerChecked, ProofContext, check_audit, check_fraud, check_proof, check_replay,
+    is_audit, is_fraud, is_proof, is_replay, not_claimed,
 };
-use crate::Roots;
-use crate::established::AuditedPopulation;
+use crate::established::{AuditedPopulation, ProvenInference};
 use crate::report::{Row, RowName};
+use crate::{KnownModel, Roots};
 
 /// The rows of all evidence.
 pub(crate) struct EvidenceFound {
@@ -17,6 +17,8 @@ pub(crate) struct EvidenceFound {
     pub(crate) replayers: Vec<String>,
     /// Populations that the receipt is in, of which a rooted auditor says something.
     pub(crate) audits: Vec<AuditedPopulation>,
+    /// Proofs that hold.
+    pub(crate) proofs: Vec<ProvenInference>,
 }
 
 /// One row per piece of evidence. `index` is where the receipt stands in its log, as far as that was shown.
@@ -25,6 +27,7 @@ pub(crate) fn check_evidence(
     receipt: &SignedReceipt,
     issuer: Option<&IssuerChecked>,
     index: Option<u64>,
+    model: Option<&KnownModel<'_>>,
     roots: &Roots,
     now: u64,
 ) -> EvidenceFound {
@@ -32,6 +35,15 @@ pub(crate) fn check_evidence(
         rows: Vec::new(),
         replayers: Vec::new(),
         audits: Vec::new(),
+        proofs: Vec::new(),
+    };
+    let context = ProofContext {
+        receipt,
+        disclosures: &bundle.disclosures,
+        issuer,
+        model,
+        roots,
+        now,
     };
     for evidence in &bundle.evidence {
         let row = match (check_binding(evidence, receipt), &evidence.data) {
@@ -45,6 +57,11 @@ pub(crate) fn check_evidence(
             (Ok(()), Some(data)) if is_audit(evidence) => {
                 let (row, population) = check_audit(data, issuer, index, roots, now);
                 found.audits.extend(population);
+                row
+            }
+            (Ok(()), Some(data)) if is_proof(evidence) => {
+                let (row, proven) = check_proof(data, context);
+                found.proofs.extend(proven);
                 row
             }
             (Ok(()), _) => unchecked(evidence),

@@ -6,6 +6,7 @@ mod evidence;
 mod fraud;
 mod issuer;
 mod log;
+mod proof;
 mod replay;
 mod revocation;
 
@@ -17,6 +18,7 @@ pub(crate) use issuer::{IssuerChecked, IssuerRooted, check_issuer};
 pub(crate) use log::{
     Logged, WitnessedAt, check_log, check_registry_proof, open_witnessed_checkpoint,
 };
+pub(crate) use proof::{ProofContext, check_proof, is_proof};
 pub(crate) use replay::{check_replay, is_replay};
 pub(crate) use revocation::{Subject, check_revocation};
 

@@ -66,6 +66,7 @@ impl Case {
             secret: self.secret.clone(),
             nonce: self.nonce.as_deref(),
             snapshot: self.snapshot.clone(),
+            model: None,
         };
         let requirement: Requirement = self.require.parse().unwrap();
         verify(

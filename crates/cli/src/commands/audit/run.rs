@@ -7,16 +7,13 @@ use std::time::Duration;
 use clap::Args;
 use proofmark_confidence::Rate;
 use proofmark_confidence::audit::{Beacon, Ledger, Outcome, Stratum};
-use proofmark_gateway::Config;
 use proofmark_keys::Serving;
-use proofmark_log::{Durability, Record, RecordKey};
 use proofmark_receipt::{
     Audit as Permission, AuditEvidence, AuditStatement, LeafKind, ReceiptLeaf, RegistryKind,
     RegistryLeaf, SignedAudit,
 };
 use proofmark_tlog::{Frontier, leaf_hash};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::auditee::{Auditee, Leaves, ids, statement_path};
 use super::beacon::{LookedUp, own};
@@ -28,7 +25,7 @@ use crate::commands::replay::signer;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::files;
 use crate::hex::{hex, hex32};
-use crate::host::{Host, log_error};
+use crate::host::append_leaf;
 use crate::replay::ModelSource;
 use crate::ui::{BAD, GOOD, STRONG, UNKNOWN, Ui};
 
@@ -274,7 +271,12 @@ impl Run {
         let audit = SignedAudit::sign(&statement, &signer.key).map_err(|error| {
             CommandError::internal("the statement cannot be signed").because(error)
         })?;
-        self.append(audit.as_bytes())?;
+        // Under a kind that other readers skip.
+        let leaf = RegistryLeaf {
+            kind: RegistryKind::Other("audit".into()),
+            statement: audit.as_bytes().to_vec(),
+        };
+        append_leaf(&self.data, &leaf)?;
         let evidence = AuditEvidence {
             audit,
             key_statement: signer.statement.as_bytes().to_vec(),
@@ -283,45 +285,6 @@ impl Run {
         files::replace(&path.with_extension("jsonl"), &lines, 0o600)?;
         files::replace(&path, &evidence.encode(), 0o644)?;
         Ok(path)
-    }
-
-    /// Into the auditor's registry log, under a kind that other readers skip.
-    fn append(&self, statement: &[u8]) -> Result<(), CommandError> {
-        let leaf = RegistryLeaf {
-            kind: RegistryKind::Other("audit".into()),
-            statement: statement.to_vec(),
-        }
-        .encode();
-        let mut key = [0_u8; 16];
-        key.iter_mut()
-            .zip(Sha256::digest(&leaf))
-            .for_each(|(to, from)| *to = from);
-        let record = Record {
-            key: RecordKey::from_bytes(key),
-            entry: leaf.into(),
-            ..Record::default()
-        };
-        let config = Config {
-            data: self.data.clone(),
-            ..Config::default()
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CommandError::internal("no runtime").because(error))?;
-        runtime.block_on(async {
-            let host = Host::open(&config)?;
-            let appended = host
-                .registry
-                .append(record, Durability::Durable)
-                .await
-                .map_err(log_error)?;
-            host.registry
-                .wait_integrated(appended.index)
-                .await
-                .map_err(log_error)?;
-            host.close().await
-        })
     }
 
     fn tell_sealed(&self, ui: &mut Ui, books: &Books, sealed: &Sealed) -> CommandResult {

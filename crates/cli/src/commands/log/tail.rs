@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use proofmark_receipt::{
     Audit, LeafKind, ReceiptLeaf, RegistryKind, RegistryLeaf, SignedKeyStatement,
-    SignedOperatorStatement, SignedRevocation,
+    SignedOperatorStatement, SignedRevocation, SignedWeights,
 };
 use proofmark_tlog::{VerifiedCheckpoint, consistency_proof, verify_consistency};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::prove::unreadable;
 use super::source::{LogArgs, Source, Which};
 use crate::error::{CommandError, CommandResult, ExitStatus};
+use crate::hex::hex;
 use crate::ui::{BAD, Ui};
 
 /// How often a followed log is looked at.
@@ -145,6 +146,13 @@ fn describe_registry(entry: &[u8]) -> Value {
         RegistryKind::Revocation => SignedRevocation::decode(&leaf.statement).map(|revocation| {
             let says = revocation.unverified();
             json!({ "kind": "revocation", "key": says.kid.to_string(), "since": says.since })
+        }),
+        RegistryKind::Weights => SignedWeights::decode(&leaf.statement).map(|statement| {
+            let says = statement.unverified();
+            json!({
+                "kind": "weights", "closure": hex(&says.closure), "system": says.system,
+                "weights": hex(&says.weights), "computed_at": says.computed_at,
+            })
         }),
         RegistryKind::Other(kind) => Ok(json!({ "kind": kind, "bytes": leaf.statement.len() })),
     };

@@ -254,6 +254,7 @@ impl Exchanger {
             secret: Some(ReceiptSecret::new(*bound.secret)),
             nonce: Some(&bound.nonce),
             snapshot,
+            model: None,
         };
         let report = verify(
             &bundle,

@@ -1,0 +1,135 @@
+//! What a proof will cost, before it is begun.
+
+use std::time::Instant;
+
+use proofmark_program::{
+    InputKind, Interface, NodeType, Operator, OutputKind, ProgramBuilder, TensorInput,
+    TensorOutput, Weights, WeightsWriter,
+};
+use proofmark_proof::{Statement, WeightsMode};
+use proofmark_prover::{
+    CommittedWeights, Machine, Model, Nobody, Options, estimate, outputs, plan_of, prove,
+};
+
+use crate::{Mode, ProvableModel, ProvingError};
+
+/// Costs of the proofs of one receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Proofs, one for each run.
+    pub runs: usize,
+    /// Largest amount of memory that is held at once, the model included.
+    pub memory_bytes: u64,
+    /// Size of all proofs.
+    pub proof_bytes: u64,
+    /// Cells that are proven for each run, padding included.
+    pub cells: u64,
+    /// Bytes of weights that are opened for each run; none in public mode.
+    pub weights_bytes: u64,
+}
+
+impl Cost {
+    pub(crate) fn of(model: &ProvableModel, mode: Mode, runs: usize) -> Result<Self, ProvingError> {
+        let committed = mode == Mode::Committed;
+        let one = estimate(&plan_of(model.model())?, committed);
+        Ok(Self {
+            runs,
+            memory_bytes: one.memory_bytes.saturating_add(model.memory_bytes()),
+            proof_bytes: one.proof_bytes.saturating_mul(runs as u64),
+            cells: one.leaves,
+            weights_bytes: if committed { model.limbs_len() } else { 0 },
+        })
+    }
+
+    /// Seconds on this machine, scaled from a proof that is made for this: right within a factor of about two.
+    ///
+    /// # Errors
+    /// The sample proof failed, which is a defect.
+    pub fn seconds(&self, machine: Machine<'_>) -> Result<f64, ProvingError> {
+        let sample = Sample::new()?;
+        let (seconds, cells) = sample.measure(machine)?;
+        // Opening a byte of the weights takes a good tenth of what a cell takes (docs/performance.md).
+        let work = self.cells as f64 + 0.1 * self.weights_bytes as f64;
+        Ok(self.runs as f64 * seconds * (work / cells).max(1.0))
+    }
+}
+
+/// Inputs, and outputs, of the sample.
+const WIDTH: u32 = 256;
+
+/// One dense layer with its rounding.
+struct Sample {
+    model: Model,
+    limbs: Vec<i8>,
+}
+
+impl Sample {
+    fn new() -> Result<Self, ProvingError> {
+        let mut weights = WeightsWriter::new();
+        // Numbers without a pattern that matters.
+        let row: Vec<i8> = (0..WIDTH * WIDTH)
+            .map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8 as i8)
+            .collect();
+        weights.i8("weight", &[WIDTH, WIDTH], &row)?;
+        weights.i32("multiplier", &[1], &[40_000])?;
+        let mut builder = ProgramBuilder::new();
+        let (weight, multipliers) = (builder.constant("weight"), builder.constant("multiplier"));
+        let of = |lo, hi| NodeType::fixed(&[WIDTH], lo, hi);
+        let input = Operator::Input { name: "x".into() };
+        let x = builder.node("x", input, &[], of(-128, 127));
+        let linear = Operator::Linear { weight, bias: None };
+        // At most 256 products of at most 2^14.
+        let sums = builder.node("sums", linear, &[x], of(-(1 << 22), 1 << 22));
+        let requantize = Operator::Requantize {
+            multipliers,
+            shift: 30,
+        };
+        let y = builder.node("y", requantize, &[sums], of(-128, 127));
+        let interface = Interface::Tensor {
+            inputs: vec![TensorInput {
+                name: "x".into(),
+                node: x,
+                kind: InputKind::Integer,
+            }],
+            outputs: vec![TensorOutput {
+                name: "y".into(),
+                node: y,
+                kind: OutputKind::Integer,
+            }],
+        };
+        let program = builder.finish(interface)?;
+        let checked = program.check(Weights::open(weights.finish()?)?)?;
+        let model = Model::new(&checked)?;
+        let limbs = model.limbs();
+        Ok(Self { model, limbs })
+    }
+
+    /// Seconds of a proof, and its cells.
+    fn measure(&self, machine: Machine<'_>) -> Result<(f64, f64), ProvingError> {
+        let weights = CommittedWeights::new(machine, &self.model, &self.limbs)?;
+        let x: Vec<i32> = (0..WIDTH as i32).map(|i| i - 128).collect();
+        let y = outputs(machine, &self.model, &[&x])?;
+        let inputs = [x];
+        let statement = Statement {
+            program: self.model.program(),
+            closure_digest: [0; 32],
+            weights: WeightsMode::Committed(weights.public()),
+            receipt_id: [0; 16],
+            claims_digest: [0; 32],
+            inputs: &inputs,
+            outputs: &y,
+        };
+        let started = Instant::now();
+        prove(
+            machine,
+            &self.model,
+            Some(&weights),
+            &statement,
+            &Options::default(),
+            &Nobody,
+        )?;
+        let seconds = started.elapsed().as_secs_f64();
+        let cells = estimate(&plan_of(&self.model)?, true).leaves;
+        Ok((seconds, cells as f64))
+    }
+}

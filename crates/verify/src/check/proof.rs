@@ -1,0 +1,281 @@
+//! Proofs of inference: the program of the closure gives these outputs for these inputs (specs/01-receipt.md §7.5).
+
+use proofmark_program::{Manifest, Program, ProgramError, closure_digest, program_digest};
+use proofmark_proof::soundness::Account;
+use proofmark_proof::{
+    REQUIRED_BITS, Rejection, SYSTEM, Statement, WeightsCommitment, WeightsMode, verify,
+};
+use proofmark_receipt::{
+    Disclosure, Evidence, EvidenceState, Execution, KeyStatement, PROOF_EVIDENCE, ProofEvidence,
+    ProofWeights, SignedKeyStatement, SignedReceipt, VouchedWeights, WeightsStatement,
+};
+
+use super::issuer::CLOCK_TOLERANCE_S;
+use super::{Cause, IssuerChecked, accepted};
+use crate::established::{ProvenInference, WeightsSource};
+use crate::inference::{Inference, InferenceError};
+use crate::report::{Row, RowName};
+use crate::{KnownModel, Roots};
+
+/// Whether this evidence is a proof that is there.
+pub(crate) fn is_proof(evidence: &Evidence) -> bool {
+    evidence.kind == PROOF_EVIDENCE
+        && evidence.state == EvidenceState::Attached
+        && evidence.data.is_some()
+}
+
+/// What a proof is checked against.
+#[derive(Clone, Copy)]
+pub(crate) struct ProofContext<'c> {
+    pub(crate) receipt: &'c SignedReceipt,
+    pub(crate) disclosures: &'c [Disclosure],
+    pub(crate) issuer: Option<&'c IssuerChecked>,
+    /// What the verifier has of the model itself.
+    pub(crate) model: Option<&'c KnownModel<'c>>,
+    pub(crate) roots: &'c Roots,
+    pub(crate) now: u64,
+}
+
+/// Row about one proof, and what it shows if it holds.
+pub(crate) fn check_proof(
+    data: &[u8],
+    context: ProofContext<'_>,
+) -> (Row, Option<ProvenInference>) {
+    match context.check(data) {
+        Ok(proven) => (accepted(RowName::Proof, tell(&proven)), Some(proven)),
+        Err(cause) => (cause.into_row(RowName::Proof), None),
+    }
+}
+
+fn tell(proven: &ProvenInference) -> String {
+    let runs = match proven.runs {
+        1 => String::new(),
+        runs => format!("{runs} runs, "),
+    };
+    let weights = match &proven.weights {
+        WeightsSource::Recomputed => "weights committed, as you recomputed".to_owned(),
+        WeightsSource::Read => "weights read by you".to_owned(),
+        WeightsSource::Vouched(parties) => {
+            let parties: Vec<String> = parties.iter().map(|party| format!("{party:?}")).collect();
+            format!("weights committed, as recomputed by {}", parties.join(", "))
+        }
+    };
+    format!(
+        "{runs}every step of the program proven to {} bits, {weights}; not zero-knowledge",
+        proven.account.bits()
+    )
+}
+
+fn rejected<T>(code: &'static str, why: &str) -> Result<T, Cause> {
+    Err(Cause::rejected(code, why))
+}
+
+impl From<InferenceError> for Cause {
+    fn from(error: InferenceError) -> Self {
+        if error.is_rejection() {
+            Self::rejected(error.code(), error.to_string())
+        } else {
+            Self::unavailable(error.code(), error.to_string())
+        }
+    }
+}
+
+impl From<Rejection> for Cause {
+    fn from(rejection: Rejection) -> Self {
+        match rejection.code() {
+            code @ "proof.unsupported" => Self::unavailable(code, rejection.to_string()),
+            code => Self::rejected(code, rejection.to_string()),
+        }
+    }
+}
+
+/// The commitment, or what stands in its place.
+enum Weights<'c> {
+    Committed(WeightsCommitment, &'c [VouchedWeights]),
+    Public(&'c proofmark_proof::PublicWeights),
+}
+
+impl ProofContext<'_> {
+    fn check(self, data: &[u8]) -> Result<ProvenInference, Cause> {
+        let evidence = ProofEvidence::decode(data)?;
+        if evidence.system != SYSTEM {
+            return Err(Cause::unavailable(
+                "receipt.proof.unknown-system",
+                format!(
+                    "a proof of the system {:?}, which this version can't check",
+                    evidence.system
+                ),
+            ));
+        }
+        let claims = self.receipt.claims();
+        let Execution::Executed(executed) = &claims.execution else {
+            return Err(InferenceError::NotExecuted.into());
+        };
+        let (manifest, program) = program_of(&evidence, &executed.closure)?;
+        let inference = Inference::open(claims, self.disclosures, &program)?;
+        if inference.runs.len() != evidence.proofs.len() {
+            return rejected(
+                "receipt.proof.other-content",
+                "another number of proofs than of runs",
+            );
+        }
+        let model = self.model.filter(|model| model.closure == executed.closure);
+        let weights = match &evidence.weights {
+            ProofWeights::Committed {
+                commitment,
+                vouchers,
+            } => Weights::Committed(
+                WeightsCommitment::decode(commitment, program.constants.len())?,
+                vouchers,
+            ),
+            ProofWeights::Public => {
+                let read = model.and_then(|model| model.weights);
+                let read = read.filter(|read| read.root() == manifest.weights.as_bytes());
+                Weights::Public(read.ok_or_else(|| {
+                    Cause::unavailable(
+                        "receipt.proof.weights-missing",
+                        "the proof can only be checked by whoever has the model's weights",
+                    )
+                })?)
+            }
+        };
+        let mut account = Account::new();
+        for (run, proof) in inference.runs.iter().zip(&evidence.proofs) {
+            let statement = Statement {
+                program: &program,
+                closure_digest: executed.closure,
+                weights: match &weights {
+                    Weights::Committed(commitment, _) => WeightsMode::Committed(commitment),
+                    Weights::Public(weights) => WeightsMode::Public(weights),
+                },
+                receipt_id: *claims.id.as_bytes(),
+                claims_digest: *self.receipt.digest().as_bytes(),
+                inputs: &run.inputs,
+                outputs: &run.outputs,
+            };
+            account.extend(verify(proof, &statement)?);
+        }
+        account.require(REQUIRED_BITS)?;
+        let source = match &weights {
+            Weights::Public(_) => WeightsSource::Read,
+            Weights::Committed(commitment, vouchers) => {
+                self.weights_source(&executed.closure, &commitment.digest(), vouchers)?
+            }
+        };
+        Ok(ProvenInference {
+            account,
+            runs: inference.runs.len(),
+            proof_bytes: evidence.proofs.iter().map(Vec::len).sum(),
+            weights: source,
+            from_question: inference.from_question,
+        })
+    }
+
+    /// Why the committed weights are the model's. Nobody's word for another W is passed over.
+    fn weights_source(
+        &self,
+        closure: &[u8; 32],
+        weights: &[u8; 32],
+        vouchers: &[VouchedWeights],
+    ) -> Result<WeightsSource, Cause> {
+        let mut parties = Vec::new();
+        for voucher in vouchers {
+            if let Some((party, said)) = self.rooted(voucher)? {
+                if said.closure != *closure || said.system != SYSTEM {
+                    return rejected(
+                        "receipt.weights.mismatch",
+                        "a statement about the weights of another model",
+                    );
+                }
+                if said.weights != *weights {
+                    return other_weights(&format!("{party:?} computed another commitment"));
+                }
+                parties.push(party);
+            }
+        }
+        let own = self.model.filter(|model| model.closure == *closure);
+        match own.and_then(|model| model.commitment) {
+            Some(own) if own == *weights => Ok(WeightsSource::Recomputed),
+            Some(_) => other_weights("you computed another commitment"),
+            None if parties.is_empty() => Err(Cause::unavailable(
+                "receipt.proof.weights-unvouched",
+                "proven for the committed weights, and nobody whom you trust but the issuer says that they are the model's",
+            )),
+            None => Ok(WeightsSource::Vouched(parties)),
+        }
+    }
+
+    /// What a rooted party that is not the issuer says of the weights; `None` if it is somebody else.
+    fn rooted<'v>(
+        &self,
+        voucher: &'v VouchedWeights,
+    ) -> Result<Option<(String, &'v WeightsStatement)>, Cause> {
+        let key_statement = SignedKeyStatement::decode(&voucher.key_statement)?;
+        let kid = key_statement.operator_kid();
+        let Some((party, operator_key)) = self.roots.replayer(&kid) else {
+            return Ok(None);
+        };
+        if let Some(IssuerChecked {
+            rooted: Ok((rooted, issuer_key)),
+            ..
+        }) = self.issuer
+            && (issuer_key.kid() == kid || rooted.operator() == party.name)
+        {
+            return Ok(None);
+        }
+        let said = key_statement.verify(&operator_key)?;
+        let statement = self.check_signature(voucher, said)?;
+        Ok(Some((party.name.clone(), statement)))
+    }
+
+    fn check_signature<'v>(
+        &self,
+        voucher: &'v VouchedWeights,
+        said: &KeyStatement,
+    ) -> Result<&'v WeightsStatement, Cause> {
+        let kid = voucher.statement.kid();
+        let invalid = |why| Cause::rejected("receipt.weights.signature-invalid", why);
+        let key = said.keys.iter().find(|key| key.kid() == kid);
+        let key = key.ok_or_else(|| {
+            invalid(
+                "the party's key statement does not endorse the key that signed about the weights",
+            )
+        })?;
+        let statement = voucher.statement.verify(key)?;
+        let at = statement.computed_at;
+        if !(said.not_before..=said.not_after).contains(&at)
+            || at > self.now.saturating_add(CLOCK_TOLERANCE_S)
+        {
+            return Err(invalid(
+                "the weights were computed outside of the validity of the party's key statement, or in the future",
+            ));
+        }
+        Ok(statement)
+    }
+}
+
+fn other_weights<T>(who: &str) -> Result<T, Cause> {
+    rejected(
+        "receipt.proof.other-weights",
+        &format!("the committed weights are not the model's: {who}"),
+    )
+}
+
+/// Manifest and program, if they are those that the closure names.
+fn program_of(evidence: &ProofEvidence, closure: &[u8; 32]) -> Result<(Manifest, Program), Cause> {
+    let malformed = |error: ProgramError| Cause::rejected(error.code(), error.to_string());
+    let other = || {
+        Cause::rejected(
+            "receipt.proof.other-program",
+            "the proof is of another program than the receipt names",
+        )
+    };
+    if closure_digest(&evidence.manifest).as_bytes() != closure {
+        return Err(other());
+    }
+    let manifest = Manifest::decode(&evidence.manifest).map_err(malformed)?;
+    let digest = program_digest(&evidence.program);
+    manifest.check_program(&digest).map_err(|_| other())?;
+    let program = Program::decode(&evidence.program).map_err(malformed)?;
+    Ok((manifest, program))
+}
