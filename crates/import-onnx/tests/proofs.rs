@@ -50,6 +50,7 @@ fn check(name: &str, rows: &[Row]) {
             claims_digest: [3; 32],
             inputs: &inputs,
             outputs: &computed,
+            generation: None,
         };
         let options = Options::default();
         let proof = prove(

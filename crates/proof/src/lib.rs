@@ -49,6 +49,7 @@ extern crate std;
 pub mod commitment;
 mod error;
 pub mod fractions;
+mod generation;
 pub mod plan;
 pub mod protocol;
 mod reader;
@@ -60,6 +61,7 @@ mod verifier;
 mod weights;
 
 pub use error::Rejection;
+pub use generation::Generation;
 pub use proofmark_field as field;
 pub use reader::{Digest, Reader};
 pub use statement::{PublicWeights, SYSTEM, Statement, WeightsMode};

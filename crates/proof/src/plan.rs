@@ -7,7 +7,9 @@ use proofmark_program::ElementType;
 
 mod build;
 mod check;
+mod division;
 mod identity;
+mod integer;
 mod lower;
 mod map;
 mod recipe;
@@ -20,9 +22,11 @@ mod stack;
 pub use build::{Number, NumberLayout};
 pub use check::{Check, Form, Monomial, Wire};
 pub use identity::{Interval, Level, Summand, levels};
-pub use lower::{ConstantType, constant_types, has_walks, plan};
-pub use map::{Entry, Map, Window, padded};
-pub use recipe::{Recipe, Round, Scheduled, Select, Walk};
+pub use lower::{ConstantType, constant_types, has_walks, plan, plan_generation};
+pub use map::{Entry, Map, Seen, Window, padded};
+pub use recipe::{
+    Distances, Divide, Draw, Inverse, Key, Mean, Norm, Recipe, Round, Scheduled, Select, Walk,
+};
 pub use rule::{Factor, Mask, Public, Rule, Sum, Tensor, TensorId, Term, Variable};
 pub use shape::{Shape, below, pick};
 pub use stack::{Slot, Stack};

@@ -5,9 +5,11 @@ use alloc::vec::Vec;
 
 use proofmark_program::{CheckedProgram, Interface, Program, program_digest, weights_root};
 
-use crate::plan::{ConstantType, constant_types};
+use crate::plan::{
+    Choices, ConstantType, Plan, Unsupported, constant_types, plan, plan_generation,
+};
 use crate::weights::WeightsCommitment;
-use crate::{Rejection, Transcript};
+use crate::{Generation, Rejection, Transcript};
 
 /// Names this version of proofs and commitments to weights.
 pub const SYSTEM: &str = "proofmark:proof:draft-1";
@@ -78,6 +80,8 @@ pub struct Statement<'s> {
     pub inputs: &'s [Vec<i32>],
     /// Elements of each output, in the order of the interface.
     pub outputs: &'s [Vec<i32>],
+    /// What a decoder was asked and answered; a decoder has no inputs and outputs besides.
+    pub generation: Option<Generation<'s>>,
 }
 
 impl Statement<'_> {
@@ -90,14 +94,36 @@ impl Statement<'_> {
         }
     }
 
+    /// The plan of its proofs, with these choices of its prover.
+    ///
+    /// # Errors
+    /// [`Unsupported`], if this version cannot prove it.
+    pub fn plan(&self, choices: Choices) -> Result<Plan, Unsupported> {
+        let types = self.constant_types();
+        match &self.generation {
+            Some(generation) => plan_generation(self.program, types, choices, generation),
+            None => plan(self.program, types, choices),
+        }
+    }
+
     /// Refuses inputs or outputs that are not the program's.
     ///
     /// # Errors
     /// `proof.statement`.
     pub fn check(&self) -> Result<(), Rejection> {
         let refused = |what| Err(Rejection::failed("proof.statement", what));
-        let Interface::Tensor { inputs, outputs } = &self.program.interface else {
-            return refused("the program is a decoder");
+        let (inputs, outputs) = match (&self.program.interface, &self.generation) {
+            (Interface::Tensor { inputs, outputs }, None) => (inputs, outputs),
+            (Interface::Decoder { .. }, Some(generation)) => {
+                if !self.inputs.is_empty() || !self.outputs.is_empty() {
+                    return refused("a decoder has no inputs and outputs but its generation");
+                }
+                return generation.check(self.program);
+            }
+            (Interface::Tensor { .. }, Some(_)) => return refused("the program is no decoder"),
+            (Interface::Decoder { .. }, None) => {
+                return refused("the program is a decoder, and there is no generation");
+            }
         };
         let fits = |node, elements: &Vec<i32>| {
             self.program.node(node).is_some_and(|node| {
@@ -147,6 +173,9 @@ impl Statement<'_> {
                 let bytes: Vec<u8> = tensor.iter().flat_map(|x| x.to_le_bytes()).collect();
                 transcript.absorb(label, &bytes);
             }
+        }
+        if let Some(generation) = &self.generation {
+            generation.absorb(&mut transcript);
         }
         Ok(transcript)
     }

@@ -8,7 +8,7 @@ use crate::field::{E, F, eq_table};
 use crate::fractions::{self, Leaves};
 use crate::plan::{
     Check, Choices, DIGIT_BITS, Form, Mask, Plan, Public, Rule, Shape, Sum, TensorId, Unsupported,
-    WALK, has_walks, padded, pick, plan,
+    WALK, below, has_walks, padded,
 };
 use crate::protocol::{
     Claim, Fingerprint, Functional, Openings, Party, Reduction, Request, StackClaim, Tally, degree,
@@ -56,7 +56,7 @@ pub fn verify(proof: &[u8], statement: &Statement<'_>) -> Result<Account, Reject
         0
     };
     let choices = Choices { digit_bits, walk };
-    let plan = plan(statement.program, statement.constant_types(), choices)?;
+    let plan = statement.plan(choices)?;
     let witness = receive_commitment(&mut incoming, plan.witness().variables())?;
     let mut verifier = Verifier {
         plan: &plan,
@@ -334,13 +334,21 @@ impl Party for Verifier<'_, '_> {
                 let line: Vec<i32> = (0..i32::try_from(shape.length(0)).ok()?).collect();
                 Some(evaluate(shape, &line, point))
             }
+            Public::Values(values) => Some(evaluate(shape, values, point)),
+            Public::Below(ends) => {
+                let rows = shape.axes(0..shape.lengths().len().saturating_sub(1));
+                let (rows, last) = point.split_at_checked(rows.len())?;
+                let weights = eq_table(rows);
+                let ends = ends.iter().zip(&weights);
+                Some(
+                    ends.map(|(&end, weight)| weight.times(below(last, end.into())))
+                        .sum(),
+                )
+            }
             Public::Inside { masks: of, maps } => {
                 let inside = masks(shape, of, point);
                 Some(maps.iter().fold(inside, |product, map| {
-                    let rows = eq_table(&pick(point, &map.rows()));
-                    let mut sum = E::ZERO;
-                    map.entries(|entry| sum += rows.get(entry.row).copied().unwrap_or_default());
-                    product.times(sum)
+                    product.times(map.row(point).into_iter().sum())
                 }))
             }
         }

@@ -155,6 +155,7 @@ impl Said {
             claims_digest: claims.as_slice().try_into().unwrap(),
             inputs: &self.inputs,
             outputs: &self.outputs,
+            generation: None,
         };
         let account = verify_inference(proof, &statement).map_err(|rejection| rejection.code())?;
         Ok(u64::from(account.bits()))

@@ -267,6 +267,7 @@ fn measure(name: &str, checked: &CheckedProgram<Vec<u8>>, parameters: usize, mac
         claims_digest: [0; 32],
         inputs: &inputs,
         outputs: &outputs,
+        generation: None,
     };
     let estimated = estimate(&plan_of(&model).unwrap(), true);
     let (mut proving, mut verifying) = (Vec::new(), Vec::new());

@@ -39,7 +39,9 @@ pub mod witness;
 pub use error::ProverError;
 pub use estimate::{Estimate, estimate};
 use proofmark_kernels::{Isa, Pool};
-pub use prove::{CommittedWeights, Model, Options, outputs, plan_of, prove, prove_witness};
+pub use prove::{
+    CommittedWeights, Model, Options, outputs, plan_for, plan_of, prove, prove_witness,
+};
 pub use watch::{Nobody, Watch};
 
 /// What a proof is made with: threads, and the instructions that the processor has. Proofs do not depend on it.

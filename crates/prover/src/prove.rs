@@ -3,7 +3,9 @@
 use proofmark_program::{CheckedProgram, Program};
 use proofmark_proof::commitment::Shape;
 use proofmark_proof::field::{E, F, eq_table};
-use proofmark_proof::plan::{Choices, ConstantType, Plan, WALK, constant_types, padded, plan};
+use proofmark_proof::plan::{
+    Choices, ConstantType, Plan, WALK, constant_types, padded, plan, plan_generation,
+};
 use proofmark_proof::protocol::{Functional, Openings, Reduction, StackClaim, run};
 use proofmark_proof::{Limbs, Outgoing, Statement, WeightsCommitment, WeightsMode};
 
@@ -145,7 +147,10 @@ pub fn outputs(
 /// Width of digits: most of what is looked up has 13 bits or more, and the table stays small.
 const DIGIT_BITS: u32 = 12;
 
-/// The plan of a model's proofs.
+/// Width of digits of large plans: fewer of them, and a table that is small beside them.
+const WIDE_DIGIT_BITS: u32 = 16;
+
+/// The plan of a tensor program's proofs.
 ///
 /// # Errors
 /// The program is not supported.
@@ -155,6 +160,28 @@ pub fn plan_of(model: &Model) -> Result<Plan, ProverError> {
         walk: longest_walk(&model.program, &model.constants),
     };
     plan(&model.program, &model.types, choices).map_err(unsupported)
+}
+
+/// The plan of a proof of this statement: digits of the width that makes the fewest leaves.
+///
+/// # Errors
+/// The program is not supported.
+pub fn plan_for(model: &Model, statement: &Statement<'_>) -> Result<Plan, ProverError> {
+    let Some(generation) = &statement.generation else {
+        return plan_of(model);
+    };
+    let plans = [DIGIT_BITS, WIDE_DIGIT_BITS].map(|digit_bits| {
+        let walk = longest_walk(&model.program, &model.constants);
+        let choices = Choices { digit_bits, walk };
+        plan_generation(&model.program, &model.types, choices, generation).map_err(unsupported)
+    });
+    let [narrow, wide] = plans;
+    let (narrow, wide) = (narrow?, wide?);
+    if wide.leaves().end() < narrow.leaves().end() {
+        Ok(wide)
+    } else {
+        Ok(narrow)
+    }
 }
 
 /// What a caller may ask of a proof.
@@ -204,7 +231,7 @@ pub fn prove(
     watch: &dyn Watch,
 ) -> Result<Vec<u8>, ProverError> {
     statement.check().map_err(ProverError::Protocol)?;
-    let plan = plan_of(model)?;
+    let plan = plan_for(model, statement)?;
     if plan.walk.is_some_and(|places| !WALK.contains(&places)) {
         return Err(ProverError::Unsupported {
             what: "trees of more than 1,024 levels",
@@ -219,7 +246,11 @@ pub fn prove(
         });
     }
     let inputs: Vec<&[i32]> = statement.inputs.iter().map(Vec::as_slice).collect();
-    let witness = compute(machine, model, &plan, &inputs)?;
+    let witness = compute(machine, model, &plan, &inputs).map_err(|error| match error {
+        // An id that the sampler does not take has no distance to the best one.
+        ProverError::Overflow if statement.generation.is_some() => ProverError::False,
+        error => error,
+    })?;
     let computed = plan.outputs.iter();
     let same = computed
         .zip(statement.outputs)

@@ -1,6 +1,7 @@
 //! Values of all tensors of a plan: what the program computes, and the columns that show it.
 
 mod recipes;
+mod rows;
 mod sums;
 mod walks;
 
@@ -62,6 +63,10 @@ impl Witness {
                     }
                     line
                 }
+                Rule::Public(Public::Values(values)) => {
+                    scatter(shape, values, "elements of a public tensor")?
+                }
+                Rule::Public(Public::Below(ends)) => below(shape, ends),
                 Rule::Public(Public::Inside { masks, maps }) => inside(shape, masks, maps),
                 Rule::Constant(index) => {
                     let elements = given.constants.get(*index).map_or(&[][..], Vec::as_slice);
@@ -173,6 +178,18 @@ fn scatter(shape: &Shape, elements: &[i32], what: &'static str) -> Result<Vec<i3
         values[at] = *element;
     }
     Ok(values)
+}
+
+/// 1 at the indices of the last axis that are below the end of their row.
+fn below(shape: &Shape, ends: &[u32]) -> Vec<i32> {
+    let mut values = vec![0; 1 << shape.variables()];
+    let last = shape.axis(shape.lengths().len().saturating_sub(1)).len();
+    for (row, end) in values.chunks_mut(1 << last).zip(ends) {
+        for value in row.iter_mut().take(*end as usize) {
+            *value = 1;
+        }
+    }
+    values
 }
 
 fn inside(shape: &Shape, masks: &[Mask], maps: &[Map]) -> Vec<i32> {

@@ -5,7 +5,7 @@ mod support;
 
 use proofmark_program::Operator;
 use proofmark_program::arbitrary::with_operator_within;
-use proofmark_proof::plan::{ColumnKind, Plan, Recipe, TensorId};
+use proofmark_proof::plan::{ColumnKind, Plan, TensorId};
 use proofmark_proof::{PublicWeights, Rejection, Statement, WeightsMode, verify};
 use proofmark_prover::witness::{Given, Witness};
 use proofmark_prover::{CommittedWeights, Nobody, Options, plan_of, prove, prove_witness};
@@ -46,26 +46,6 @@ impl Bench {
         });
         verify(&proof, statement).map(|_| ())
     }
-
-    /// Columns that are free in cells where nothing depends on them.
-    fn idle(&self) -> Vec<TensorId> {
-        let mut idle = Vec::new();
-        for scheduled in &self.plan.recipes {
-            if let Recipe::Walk(walk) = &scheduled.recipe {
-                idle.push(walk.inverse);
-            }
-            if let Recipe::Round(round) = &scheduled.recipe {
-                idle.extend(round.inverse);
-                idle.extend(
-                    round
-                        .excess
-                        .iter()
-                        .flat_map(|n| n.digits.iter().map(|d| d.0)),
-                );
-            }
-        }
-        idle
-    }
 }
 
 #[test]
@@ -74,7 +54,7 @@ fn every_column_is_bound() {
     for code in [5, 7, 8, 9, 16, 25, 26, 27, 28] {
         for seed in 0..2 {
             let bench = Bench::new(code, seed);
-            let idle = bench.idle();
+            let idle = support::idle(&bench.plan);
             for column in &bench.plan.columns {
                 let cells = bench.witness.values[column.tensor].len();
                 // The last cell is padding in many shapes.

@@ -334,7 +334,7 @@ impl Maker {
             .unwrap_or(1);
         let d = elements / heads;
         let reach = if code == 13 {
-            ((1_u32 << 30) / d).isqrt()
+            (self.reach as u32 / d).isqrt()
         } else {
             32_767
         };

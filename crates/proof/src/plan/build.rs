@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 
 use super::check::{Check, Wire};
 use super::identity::Interval;
+use super::integer::Split;
 use super::recipe::{Recipe, Scheduled};
-use super::rule::{Mask, Rule, Sum, Tensor, TensorId, Term};
+use super::rule::{Factor, Mask, Rule, Sum, Tensor, TensorId, Term, Variable};
 use super::shape::Shape;
 use super::{
-    Choices, Column, ColumnKind, Constant, Lookup, MAX_STACK_VARIABLES, MAX_TENSOR_VARIABLES, Plan,
-    Table, Unsupported,
+    Choices, Column, ColumnKind, Constant, Lookup, MAX_STACK_VARIABLES, MAX_TENSOR_VARIABLES, Map,
+    Plan, Table, Unsupported, Window,
 };
 
 /// Widest digit that is multiplied with a multiplier of 17 bits.
@@ -19,6 +20,32 @@ const FACTOR_BITS: u32 = 13;
 /// A plan in the making.
 pub(super) struct Builder {
     pub(super) plan: Plan,
+    /// Tensors whose digits are columns already.
+    pub(super) splits: Vec<Split>,
+    /// Tensors that are lo + bit + 2·digits of a number.
+    pub(super) rounded: Vec<Rounded>,
+    /// Tables that several lookups share, by what they hold.
+    pub(super) shared: Vec<(Shared, usize)>,
+}
+
+/// A tensor as lo + bit + 2·high, or lo + high without a bit.
+#[derive(Debug, Clone)]
+pub(super) struct Rounded {
+    pub(super) tensor: TensorId,
+    pub(super) lo: i64,
+    pub(super) bit: Option<TensorId>,
+    pub(super) high: Number,
+}
+
+/// What a table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shared {
+    /// A vector.
+    Rows(TensorId),
+    /// Exponential weights.
+    Exponential,
+    /// Bits of the sampler's weights, from this place.
+    Sampling(u32),
 }
 
 /// A tensor as an operand of cells: with its variables as those of a domain.
@@ -155,11 +182,6 @@ impl NumberLayout {
             .chain(top.map(Some))
             .collect()
     }
-
-    /// Place of the offset's one bit.
-    pub(super) fn offset_place(&self) -> Option<u32> {
-        (self.offset != 0).then(|| self.offset.trailing_zeros())
-    }
 }
 
 impl Builder {
@@ -178,6 +200,9 @@ impl Builder {
                 constants,
                 recipes: Vec::new(),
             },
+            splits: Vec::new(),
+            rounded: Vec::new(),
+            shared: Vec::new(),
         }
     }
 
@@ -256,6 +281,13 @@ impl Builder {
         })
     }
 
+    /// A layout with digits that may be multiplied with each other.
+    pub(super) fn narrow_layout(&self, interval: Interval) -> Result<NumberLayout, Unsupported> {
+        NumberLayout::of(interval, self.factor_bits()).ok_or(Unsupported {
+            what: "an integer of more than 63 bits",
+        })
+    }
+
     pub(super) fn recipe(&mut self, recipe: Recipe) {
         let after = self.plan.tensors.len();
         self.plan.recipes.push(Scheduled { after, recipe });
@@ -274,6 +306,51 @@ impl Builder {
     pub(super) fn table(&mut self, table: Table) -> usize {
         self.plan.tables.push(table);
         self.plan.tables.len().saturating_sub(1)
+    }
+
+    /// A table that is made once: its values, and the rows that it has with those of value zero.
+    pub(super) fn shared_table(
+        &mut self,
+        what: Shared,
+        make: impl FnOnce(&mut Self) -> (TensorId, Shape),
+    ) -> usize {
+        if let Some((_, table)) = self.shared.iter().find(|(known, _)| *known == what) {
+            return *table;
+        }
+        let (values, rows) = make(self);
+        let values = self.widened(values, &rows);
+        let table = self.counted(values);
+        self.shared.push((what, table));
+        table
+    }
+
+    /// A vector with a longer axis.
+    fn widened(&mut self, vector: TensorId, rows: &Shape) -> TensorId {
+        let (from, interval) = (self.shape(vector), self.interval(vector));
+        if from.variables() == rows.variables() {
+            let all = (0..rows.variables()).collect();
+            return self.view(vector, rows, all, interval);
+        }
+        let side = |of: &Shape| (of.axis(0).collect(), of.length(0));
+        let map = Map::Window(Window {
+            outer: side(rows),
+            stride: 1,
+            inner: None,
+            inner_length: 1,
+            dilation: 0,
+            offset: 0,
+            bound: side(&from),
+        });
+        let factor = Factor {
+            tensor: vector,
+            variables: from.axis(0).map(Variable::Bound).collect(),
+        };
+        let sum = Sum {
+            bound: from,
+            maps: vec![map],
+            factors: vec![factor],
+        };
+        self.sum(rows, interval, sum)
     }
 
     /// An operand over its own domain.

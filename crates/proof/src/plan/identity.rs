@@ -73,13 +73,13 @@ impl Interval {
     }
 }
 
-/// 2^`exponent` · `sign` · Π wires.
+/// 2^`exponent` · `coefficient` · Π wires.
 #[derive(Debug, Clone, Copy)]
 pub struct Summand {
     /// Power of two.
     pub exponent: u32,
-    /// 1 or −1.
-    pub sign: i64,
+    /// An integer.
+    pub coefficient: i64,
     /// Up to two wires.
     pub wires: [Option<usize>; 2],
     /// Of the product of the wires.
@@ -141,10 +141,15 @@ fn total(summands: &[&Summand], base: u32, start: Interval) -> Option<Interval> 
     summands.iter().try_fold(start, |sum, s| {
         let factor = 1_i128.checked_shl(s.exponent.checked_sub(base)?)?;
         // Widths beyond any identity of the plan are refused rather than saturated.
-        if s.exponent.checked_sub(base)? > 90 {
+        if s.exponent.checked_sub(base)? > 124 {
             return None;
         }
-        Some(sum.plus(s.interval.scaled(factor.saturating_mul(i128::from(s.sign)))))
+        Some(
+            sum.plus(
+                s.interval
+                    .scaled(factor.saturating_mul(i128::from(s.coefficient))),
+            ),
+        )
     })
 }
 
@@ -157,7 +162,7 @@ fn level(
     let monomials = summands.iter().map(|s| {
         let factor = 1_i64.checked_shl(s.exponent.checked_sub(base)?)?;
         Some(Monomial {
-            coefficient: s.sign.checked_mul(factor)?,
+            coefficient: s.coefficient.checked_mul(factor)?,
             wires: s.wires,
         })
     });
@@ -172,10 +177,10 @@ fn level(
 mod tests {
     use super::*;
 
-    fn summand(exponent: u32, sign: i64, wire: usize, lo: i128, hi: i128) -> Summand {
+    fn summand(exponent: u32, coefficient: i64, wire: usize, lo: i128, hi: i128) -> Summand {
         Summand {
             exponent,
-            sign,
+            coefficient,
             wires: [Some(wire), None],
             interval: Interval { lo, hi },
         }

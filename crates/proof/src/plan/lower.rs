@@ -4,8 +4,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use proofmark_program::{
-    ConstantId, ElementType, Interface, Node, NodeId, NodeType, Operator, Program, Weights,
+    ConstantId, ElementType, Interface, Node, NodeId, NodeType, Operator, Program, TensorOutput,
+    Weights,
 };
+
+use crate::generation::Generation;
 
 use super::build::Builder;
 use super::identity::Interval;
@@ -13,11 +16,18 @@ use super::rule::{Public, Rule, TensorId};
 use super::shape::Shape;
 use super::{Choices, Constant, MAX_TENSOR_VARIABLES, Plan, Unsupported};
 
+mod attention;
+mod draw;
 mod lookups;
 mod moves;
+mod norms;
 mod pointwise;
+mod sampler;
+mod sequence;
 mod sums;
 mod trees;
+
+use sequence::{needed, unrolled};
 
 /// Element type and dimensions of a constant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +62,28 @@ pub fn plan(
     constants: &[ConstantType],
     choices: Choices,
 ) -> Result<Plan, Unsupported> {
+    lower(program, constants, choices, None)
+}
+
+/// The plan for a decoder's generation.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_generation(
+    program: &Program,
+    constants: &[ConstantType],
+    choices: Choices,
+    generation: &Generation<'_>,
+) -> Result<Plan, Unsupported> {
+    lower(program, constants, choices, Some(generation))
+}
+
+fn lower(
+    program: &Program,
+    constants: &[ConstantType],
+    choices: Choices,
+    generation: Option<&Generation<'_>>,
+) -> Result<Plan, Unsupported> {
     let constants = constants
         .iter()
         .map(|constant| Constant {
@@ -60,17 +92,35 @@ pub fn plan(
         })
         .collect();
     let walk = has_walks(program).then_some(choices.walk);
+    let ids = generation.map_or_else(Vec::new, Generation::sequence);
+    let positions = u32::try_from(ids.len()).map_err(|_| MALFORMED)?;
     let mut lower = Lower {
         builder: Builder::new(choices, walk, constants),
         program,
+        types: Vec::with_capacity(program.nodes.len()),
         nodes: Vec::with_capacity(program.nodes.len()),
+        constants: Vec::new(),
         inputs: 0,
+        ids,
     };
-    for node in &program.nodes {
-        let id = lower.node(node)?;
+    for (node, needed) in program.nodes.iter().zip(needed(program)) {
+        let node = unrolled(node, positions);
+        let id = if needed {
+            Some(lower.node(&node)?)
+        } else {
+            None
+        };
         lower.nodes.push(id);
+        lower.types.push(node.result);
     }
-    lower.outputs()?;
+    match (&program.interface, generation) {
+        (Interface::Tensor { outputs, .. }, None) => lower.outputs(outputs)?,
+        (Interface::Decoder { logits, .. }, Some(generation)) => {
+            lower.generation(*logits, generation)?;
+        }
+        (Interface::Tensor { .. }, Some(_)) => return refuse("a generation by a tensor program"),
+        (Interface::Decoder { .. }, None) => return refuse("a decoder without a generation"),
+    }
     lower.builder.finish()
 }
 
@@ -85,10 +135,16 @@ pub fn has_walks(program: &Program) -> bool {
 struct Lower<'p> {
     builder: Builder,
     program: &'p Program,
-    /// The tensor of each node so far.
-    nodes: Vec<TensorId>,
+    /// The type of each node so far, the positions being an axis.
+    types: Vec<NodeType>,
+    /// The tensor of each node so far, if the statement depends on it.
+    nodes: Vec<Option<TensorId>>,
+    /// The tensors of constants so far, with the intervals that they were taken for.
+    constants: Vec<(usize, Interval, TensorId)>,
     /// How many inputs there were.
     inputs: usize,
+    /// The ids at all positions.
+    ids: Vec<u32>,
 }
 
 /// What a malformed program is refused with; [`Program::check_structure`] finds it earlier.
@@ -114,12 +170,18 @@ fn interval_of(of: &NodeType) -> Interval {
 impl Lower<'_> {
     fn input(&self, node: &Node, at: usize) -> Result<(TensorId, NodeType), Unsupported> {
         let id: NodeId = *node.inputs.get(at).ok_or(MALFORMED)?;
-        let of = self.program.node(id).ok_or(MALFORMED)?.result.clone();
-        let tensor = usize::try_from(id.0)
-            .ok()
-            .and_then(|at| self.nodes.get(at))
-            .ok_or(MALFORMED)?;
-        Ok((*tensor, of))
+        Ok((self.tensor(id)?, self.type_of(id)?.clone()))
+    }
+
+    /// The tensor of a node.
+    fn tensor(&self, id: NodeId) -> Result<TensorId, Unsupported> {
+        let at = usize::try_from(id.0).map_err(|_| MALFORMED)?;
+        self.nodes.get(at).copied().flatten().ok_or(MALFORMED)
+    }
+
+    fn type_of(&self, id: NodeId) -> Result<&NodeType, Unsupported> {
+        let at = usize::try_from(id.0).map_err(|_| MALFORMED)?;
+        self.types.get(at).ok_or(MALFORMED)
     }
 
     /// A constant of this shape as a tensor, with values in an interval that the program's check gave it.
@@ -135,7 +197,13 @@ impl Lower<'_> {
             return Err(MALFORMED);
         }
         let shape = constant.shape.clone();
-        Ok(self.builder.tensor(&shape, interval, Rule::Constant(index)))
+        let mut known = self.constants.iter();
+        if let Some((_, _, tensor)) = known.find(|of| (of.0, of.1) == (index, interval)) {
+            return Ok(*tensor);
+        }
+        let tensor = self.builder.tensor(&shape, interval, Rule::Constant(index));
+        self.constants.push((index, interval, tensor));
+        Ok(tensor)
     }
 
     /// Element type and shape of a constant.
@@ -145,9 +213,6 @@ impl Lower<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<TensorId, Unsupported> {
-        if node.result.by_position {
-            return refuse("decoders");
-        }
         if shape_of(&node.result).variables() > MAX_TENSOR_VARIABLES {
             return refuse("a tensor of more than 2^28 elements");
         }
@@ -196,33 +261,38 @@ impl Lower<'_> {
                 before,
                 value,
             } => self.pad(node, *axis, *before, *value),
-            Operator::Tokens => refuse("tokens"),
-            Operator::Positions => refuse("positions"),
-            Operator::Embed { .. } => refuse("embed"),
-            Operator::RmsNorm { .. } => refuse("rms_norm"),
-            Operator::LayerNorm { .. } => refuse("layer_norm"),
-            Operator::Rope { .. } => refuse("rope"),
-            Operator::Attention { .. } => refuse("attention"),
-            Operator::Softmax { .. } => refuse("softmax"),
+            Operator::Tokens => Ok(self.tokens(node)),
+            Operator::Positions => Ok(self.positions(node)),
+            Operator::Embed {
+                table,
+                multipliers,
+                shift,
+            } => self.embed(node, *table, *multipliers, *shift),
+            Operator::RmsNorm { eps, fraction } => self.norm(node, *eps, *fraction, false),
+            Operator::LayerNorm { eps, fraction } => self.norm(node, *eps, *fraction, true),
+            Operator::Rope { cosines, sines } => self.rope(node, *cosines, *sines),
+            Operator::Attention {
+                multiplier,
+                shift,
+                output_shift,
+                window,
+            } => self.attention(node, *multiplier, *shift, *output_shift, *window),
+            Operator::Softmax { multiplier, shift } => self.softmax(node, *multiplier, *shift),
             Operator::Trees(constants) => self.trees(node, constants),
             _ => refuse("an operator of a later version"),
         }
     }
 
     /// The outputs are those of the statement.
-    fn outputs(&mut self) -> Result<(), Unsupported> {
-        let Interface::Tensor { outputs, .. } = &self.program.interface else {
-            return refuse("decoders");
-        };
+    fn outputs(&mut self, outputs: &[TensorOutput]) -> Result<(), Unsupported> {
         for (index, output) in outputs.iter().enumerate() {
-            let of = &self.program.node(output.node).ok_or(MALFORMED)?.result;
+            let of = self.type_of(output.node)?;
             let (shape, interval) = (shape_of(of), interval_of(of));
             // Two values that are equal modulo p are equal.
             if !interval.plus(interval.scaled(-1)).fits_field() {
                 return refuse("an output whose range is wider than the field");
             }
-            let node = usize::try_from(output.node.0).map_err(|_| MALFORMED)?;
-            let value = *self.nodes.get(node).ok_or(MALFORMED)?;
+            let value = self.tensor(output.node)?;
             let given = self
                 .builder
                 .tensor(&shape, interval, Rule::Public(Public::Output(index)));

@@ -36,6 +36,60 @@ pub enum Map {
         /// Length of both axes.
         length: u32,
     },
+    /// Ones where a position sees another, and is the bound one.
+    Seen(Seen),
+}
+
+/// Positions t that see j: `j ≤ t`, and `t − window < j` unless the window is 0.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Variables of the result that index j, then those that index t.
+    pub rows: Vec<usize>,
+    /// Bound variables, which index t.
+    pub bound: Vec<usize>,
+    /// Number of positions.
+    pub length: u32,
+    /// Positions that each sees, itself included; 0 is all.
+    pub window: u32,
+}
+
+impl Seen {
+    /// The first position that t sees.
+    fn first(&self, t: usize) -> usize {
+        match usize::try_from(self.window) {
+            Ok(window) if window > 0 => t.saturating_add(1).saturating_sub(window),
+            _ => 0,
+        }
+    }
+
+    fn positions(&self) -> core::ops::Range<usize> {
+        0..usize::try_from(self.length).unwrap_or(0)
+    }
+
+    /// For each t: eq(point, t)·Σ eq(point, j) over the j that it sees.
+    fn row(&self, point: &[E]) -> Vec<E> {
+        let (keys, queries) = self.rows.split_at(self.bound.len().min(self.rows.len()));
+        let (keys, mut queries) = (
+            eq_table(&pick(point, keys)),
+            eq_table(&pick(point, queries)),
+        );
+        let mut sums = vec![E::ZERO];
+        let mut sum = E::ZERO;
+        for weight in keys {
+            sum += weight;
+            sums.push(sum);
+        }
+        let to = |at: usize| sums.get(at).copied().unwrap_or_default();
+        for (t, weight) in queries.iter_mut().enumerate() {
+            *weight = if self.positions().contains(&t) {
+                let within = to(t.saturating_add(1)).minus(to(self.first(t)));
+                weight.times(within)
+            } else {
+                E::ZERO
+            };
+        }
+        queries
+    }
 }
 
 /// An affine relation between up to two axes of the result and a bound axis.
@@ -79,7 +133,9 @@ impl Map {
                 .copied()
                 .collect(),
             Self::Flat { result, .. } => (0..result.variables()).collect(),
-            Self::Gather { rows, .. } | Self::UpTo { rows, .. } => rows.clone(),
+            Self::Gather { rows, .. } | Self::UpTo { rows, .. } | Self::Seen(Seen { rows, .. }) => {
+                rows.clone()
+            }
         }
     }
 
@@ -89,7 +145,9 @@ impl Map {
         match self {
             Self::Window(window) => window.bound.0.clone(),
             Self::Flat { operand, .. } => (0..operand.variables()).collect(),
-            Self::Gather { bound, .. } | Self::UpTo { bound, .. } => bound.clone(),
+            Self::Gather { bound, .. }
+            | Self::UpTo { bound, .. }
+            | Self::Seen(Seen { bound, .. }) => bound.clone(),
         }
     }
 
@@ -118,12 +176,25 @@ impl Map {
                     }
                 }
             }
+            Self::Seen(seen) => {
+                for t in seen.positions() {
+                    for j in seen.first(t)..=t {
+                        visit(Entry {
+                            row: j << seen.bound.len() | t,
+                            column: t,
+                        });
+                    }
+                }
+            }
         }
     }
 
     /// Σ over rows of eq(point, row)·matrix[row, ..]: a vector over the bound variables, `point` being that of the result.
     #[must_use]
     pub fn row(&self, point: &[E]) -> Vec<E> {
+        if let Self::Seen(seen) = self {
+            return seen.row(point);
+        }
         let rows = eq_table(&pick(point, &self.rows()));
         let columns = u32::try_from(self.bound().len())
             .ok()

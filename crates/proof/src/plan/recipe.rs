@@ -43,6 +43,17 @@ pub enum Recipe {
         /// The carry.
         number: Number,
     },
+    /// A number that is Σ weight·Π wires + constant.
+    Integer {
+        /// Domain.
+        shape: Shape,
+        /// Weights and wires.
+        products: Vec<(i128, Vec<Wire>)>,
+        /// The constant.
+        constant: i128,
+        /// The number.
+        number: Number,
+    },
     /// `table[key]`, zero beyond the table.
     Table {
         /// Keys, from 0.
@@ -56,15 +67,51 @@ pub enum Recipe {
     Select(alloc::boxed::Box<Select>),
     /// The ways through trees.
     Walk(alloc::boxed::Box<Walk>),
+    /// Bits: 1 where the last index is that of the cell.
+    OneHot {
+        /// Indices, over the cells.
+        index: TensorId,
+        /// Which cells have one.
+        real: TensorId,
+        /// Length of the last axis.
+        length: u32,
+        /// The bits, over cells and last axis.
+        hot: TensorId,
+    },
+    /// Bits: 1 at the first of the largest elements of each row.
+    Best {
+        /// Rows.
+        shape: Shape,
+        /// Elements.
+        values: TensorId,
+        /// The bits.
+        chosen: TensorId,
+    },
+    /// Integers as keys and what they leave.
+    Key(alloc::boxed::Box<Key>),
+    /// Draws from weights.
+    Draw(alloc::boxed::Box<Draw>),
+    /// Quotients and remainders of a division.
+    Divide(alloc::boxed::Box<Divide>),
+    /// Inverses where a result is odd.
+    Inverse(alloc::boxed::Box<Inverse>),
+    /// Means of rows.
+    Mean(alloc::boxed::Box<Mean>),
+    /// Norms of rows.
+    Norm(alloc::boxed::Box<Norm>),
+    /// Maxima, and distances to them.
+    Distances(alloc::boxed::Box<Distances>),
 }
 
-/// A value Σ sign·a·b, rounded by 2^shift and clamped.
+/// A value Σ weight·Π wires + constant, rounded by 2^shift and clamped.
 #[derive(Debug, Clone)]
 pub struct Round {
     /// Domain.
     pub shape: Shape,
-    /// Sign and up to two factors.
-    pub products: Vec<(i64, Wire, Option<Wire>)>,
+    /// Weights and wires.
+    pub products: Vec<(i128, Vec<Wire>)>,
+    /// The constant.
+    pub constant: i128,
     /// s.
     pub shift: u32,
     /// Smallest result.
@@ -139,4 +186,137 @@ pub struct Walk {
     pub distance: Number,
     /// Inverse of feature + 1 where the walk goes on.
     pub inverse: TensorId,
+}
+
+/// An integer as unit·key + low, or, from unit·far on, as unit·far + low + rest.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Domain.
+    pub shape: Shape,
+    /// Weights and wires of the integer, and its constant.
+    pub integer: (Vec<(i128, Vec<Wire>)>, i128),
+    /// What a key counts.
+    pub unit: i64,
+    /// Largest key.
+    pub far: i64,
+    /// The key.
+    pub key: TensorId,
+    /// Less than a unit.
+    pub low: Number,
+    /// What a far key leaves.
+    pub rest: Number,
+}
+
+/// ⌊draw·total / 2^64⌋ of each row.
+#[derive(Debug, Clone)]
+pub struct Draw {
+    /// Rows.
+    pub shape: Shape,
+    /// Weights and wires of the total, and its constant.
+    pub total: (Vec<(i128, Vec<Wire>)>, i128),
+    /// The draws.
+    pub draws: Vec<u64>,
+    /// The total.
+    pub z: Number,
+    /// The result.
+    pub scaled: Number,
+    /// What is left of draw·total, its low 32 bits first.
+    pub remainder: [Number; 2],
+}
+
+/// `rdiv(N, Z)`.
+#[derive(Debug, Clone)]
+pub struct Divide {
+    /// Domain.
+    pub shape: Shape,
+    /// Weights and wires of N, and its constant.
+    pub dividend: (Vec<(i128, Vec<Wire>)>, i128),
+    /// Likewise Z.
+    pub divisor: (Vec<(i128, Vec<Wire>)>, i128),
+    /// The quotient is lo + bit + 2·high.
+    pub lo: i64,
+    /// Its lowest bit, counted from lo.
+    pub bit: TensorId,
+    /// A tie that was rounded down.
+    pub tie: TensorId,
+    /// What is left of quotient − lo.
+    pub high: Number,
+    /// 2N + Z − 2Z·(quotient + tie).
+    pub remainder: Number,
+}
+
+/// The inverse of the sum of a number's digits where lo + bit is odd, 0 elsewhere.
+#[derive(Debug, Clone)]
+pub struct Inverse {
+    /// Domain.
+    pub shape: Shape,
+    /// The bit.
+    pub bit: TensorId,
+    /// Whether lo is odd.
+    pub lo_odd: bool,
+    /// The number.
+    pub number: Number,
+    /// The inverse.
+    pub inverse: TensorId,
+}
+
+/// The rounded mean of each row, as lo + bit + 2·high.
+#[derive(Debug, Clone)]
+pub struct Mean {
+    /// Domain of x; the last axis is the row.
+    pub shape: Shape,
+    /// Elements.
+    pub x: TensorId,
+    /// Smallest mean.
+    pub lo: i64,
+    /// Its lowest bit, counted from lo.
+    pub bit: TensorId,
+    /// The rest.
+    pub high: Number,
+}
+
+/// S = eps + Σ z² of each row, e, and r, the largest integer with r²·S ≤ 2^(2e + 60).
+#[derive(Debug, Clone)]
+pub struct Norm {
+    /// Domain of z; the last axis is the row.
+    pub shape: Shape,
+    /// Elements.
+    pub z: TensorId,
+    /// Added to the squares.
+    pub eps: u64,
+    /// S.
+    pub sum: Number,
+    /// Smallest e.
+    pub first_exponent: u32,
+    /// Bits, one for each e.
+    pub exponents: Vec<TensorId>,
+    /// ⌊2^(2e + 60) / S⌋.
+    pub quotient: Number,
+    /// What the quotient leaves.
+    pub remainder: Number,
+    /// r − 2^29.
+    pub root: Number,
+}
+
+/// Exponential weights of distances to a maximum (04 §1.4).
+#[derive(Debug, Clone)]
+pub struct Distances {
+    /// The domain: leading variables choose, the others are cells.
+    pub shape: Shape,
+    /// How many variables choose.
+    pub choices: usize,
+    /// Candidates, over the domain.
+    pub candidates: TensorId,
+    /// Which of them count.
+    pub valid: TensorId,
+    /// The maximum, over the cells.
+    pub maximum: TensorId,
+    /// A place that has it, over the domain.
+    pub chosen: TensorId,
+    /// The distance, at most `far`; `far` where candidates do not count.
+    pub key: TensorId,
+    /// From here on weights are zero.
+    pub far: i32,
+    /// What is left of the distance, if there can be more.
+    pub rest: Option<Number>,
 }

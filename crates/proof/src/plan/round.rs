@@ -4,28 +4,14 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::build::{Builder, Number, NumberLayout, Operand};
-use super::check::{Check, Monomial, Wire};
-use super::identity::{Interval, Summand, levels};
+use super::build::{Builder, Number, Rounded};
+use super::check::Monomial;
+use super::identity::Interval;
+use super::integer::{Cells, Integer, Item, split_layout};
 use super::recipe::{Recipe, Round};
 use super::rule::TensorId;
 use super::shape::Shape;
 use super::{ColumnKind, Unsupported};
-
-/// Σ sign·a·b.
-#[derive(Debug, Clone)]
-pub(super) struct Product {
-    pub(super) sign: i64,
-    pub(super) a: Operand,
-    pub(super) b: Option<Operand>,
-}
-
-impl Product {
-    fn interval(&self) -> Interval {
-        let b = self.b.as_ref().map_or(Interval::of(1), |b| b.interval);
-        self.a.interval.times(b).scaled(self.sign.into())
-    }
-}
 
 /// Which operands are cut into digits.
 #[derive(Debug, Clone, Copy)]
@@ -35,62 +21,19 @@ struct Mode {
     result: bool,
 }
 
+const fn mode(a: bool, b: bool, result: bool) -> Mode {
+    Mode { a, b, result }
+}
+
 /// From the cheapest to what always works.
 const MODES: [Mode; 6] = [
-    Mode {
-        a: false,
-        b: false,
-        result: false,
-    },
-    Mode {
-        a: false,
-        b: false,
-        result: true,
-    },
-    Mode {
-        a: true,
-        b: false,
-        result: false,
-    },
-    Mode {
-        a: true,
-        b: false,
-        result: true,
-    },
-    Mode {
-        a: true,
-        b: true,
-        result: false,
-    },
-    Mode {
-        a: true,
-        b: true,
-        result: true,
-    },
+    mode(false, false, false),
+    mode(false, false, true),
+    mode(true, false, false),
+    mode(true, false, true),
+    mode(true, true, false),
+    mode(true, true, true),
 ];
-
-/// A part of an operand: 2^place · sign · wire.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    place: u32,
-    sign: i64,
-    wire: Option<usize>,
-    interval: Interval,
-}
-
-/// The wires of a check, each once.
-#[derive(Debug, Default)]
-struct Wires(Vec<Wire>);
-
-impl Wires {
-    fn at(&mut self, wire: &Wire) -> usize {
-        if let Some(at) = self.0.iter().position(|other| other == wire) {
-            return at;
-        }
-        self.0.push(wire.clone());
-        self.0.len().saturating_sub(1)
-    }
-}
 
 /// All columns of a rounding.
 struct Columns {
@@ -109,10 +52,12 @@ struct Columns {
 /// What is to be rounded.
 pub(super) struct Rounding {
     pub(super) shape: Shape,
-    pub(super) products: Vec<Product>,
+    pub(super) value: Integer,
     pub(super) shift: u32,
     pub(super) lo: i64,
     pub(super) hi: i64,
+    /// Interval of ⌊value / 2^s + 1/2⌋, where it is narrower than the operands' intervals say.
+    pub(super) quotients: Option<Interval>,
 }
 
 impl Rounding {
@@ -126,41 +71,39 @@ impl Rounding {
 
     /// Interval of ⌊(V + half) / 2^s⌋.
     fn quotients(&self) -> Interval {
-        let all = self
-            .products
-            .iter()
-            .fold(Interval::of(self.half()), |sum, p| sum.plus(p.interval()));
-        Interval {
-            lo: all.lo.wrapping_shr(self.shift),
-            hi: all.hi.wrapping_shr(self.shift),
-        }
+        self.quotients.unwrap_or_else(|| {
+            let all = self.value.interval().plus(Interval::of(self.half()));
+            Interval {
+                lo: all.lo.wrapping_shr(self.shift),
+                hi: all.hi.wrapping_shr(self.shift),
+            }
+        })
     }
 }
 
 impl Builder {
-    /// `clamp(rshift(Σ sign·a·b, s), lo, hi)` in every cell of the domain; zero where all products are.
+    /// `clamp(rshift(V, s), lo, hi)` in every cell of the domain; zero where V is.
     pub(super) fn round(&mut self, rounding: &Rounding) -> Result<TensorId, Unsupported> {
-        let shape = &rounding.shape;
+        self.round_in(Cells::new(&rounding.shape), rounding)
+    }
+
+    /// As [`Builder::round`], with constraints that are there already.
+    pub(super) fn round_in(
+        &mut self,
+        mut cells: Cells,
+        rounding: &Rounding,
+    ) -> Result<TensorId, Unsupported> {
         let (columns, ones) = self.round_columns(rounding)?;
         let mode = MODES
             .into_iter()
-            .find(|mode| self.try_mode(rounding, &columns, *mode).is_some())
+            .find(|mode| self.mode_works(rounding, &columns, *mode))
             .ok_or(Unsupported {
                 what: "a product that is too wide for its constraints",
             })?;
         self.recipe(Recipe::Round(Box::new(Round {
-            shape: shape.clone(),
-            products: rounding
-                .products
-                .iter()
-                .map(|p| {
-                    (
-                        p.sign,
-                        p.a.wire.clone(),
-                        p.b.as_ref().map(|b| b.wire.clone()),
-                    )
-                })
-                .collect(),
+            shape: rounding.shape.clone(),
+            products: rounding.value.products(),
+            constant: rounding.value.constant,
             shift: rounding.shift,
             lo: rounding.lo,
             hi: rounding.hi,
@@ -174,32 +117,64 @@ impl Builder {
             excess: columns.excess.clone(),
             inverse: columns.inverse,
         })));
-        let y = self.round_result(shape, rounding, &columns);
+        let y = self.round_result(rounding, &columns);
         let columns = Columns { y, ..columns };
-        let mut wires = Wires::default();
-        let mut constraints = self.round_constraints(rounding, &columns, &mut wires, ones);
-        let mut summands = result_summands(self, rounding, &columns, mode, &mut wires);
-        for product in &rounding.products {
-            let a = self.parts(shape, &product.a, mode.a, &mut wires, &mut constraints)?;
-            let b = match &product.b {
-                Some(b) => self.parts(shape, b, mode.b, &mut wires, &mut constraints)?,
-                None => vec![ONE],
-            };
-            summands.extend(cross(product.sign, &a, &b));
+        for id in ones {
+            cells.bit(id);
         }
-        self.identity(
-            shape,
-            &summands,
-            result_constant(rounding, mode),
-            &mut wires,
-            &mut constraints,
-        )?;
-        self.check(Check {
-            shape: shape.clone(),
-            wires: wires.0,
-            constraints,
-        });
+        round_constraints(rounding, &columns, &mut cells);
+        let rounded = self.rounded(rounding, &columns, mode.result);
+        // The columns' wires stand before the operands'.
+        for factor in rounded.items.iter().flat_map(|item| &item.factors) {
+            cells.at(&factor.wire);
+        }
+        let mut value = Integer::constant(rounding.value.constant);
+        for item in &rounding.value.items {
+            value = value.plus(self.split(&mut cells, item, mode)?);
+        }
+        self.zero(&mut cells, &value.minus(rounded))?;
+        self.cells(cells);
         Ok(y)
+    }
+
+    /// An item with its operands whole or as digits.
+    fn split(
+        &mut self,
+        cells: &mut Cells,
+        item: &Item,
+        mode: Mode,
+    ) -> Result<Integer, Unsupported> {
+        let mut product = Integer::constant(1);
+        for (factor, split) in item.factors.iter().zip([mode.a, mode.b]) {
+            let factor = if split {
+                self.digits(cells, factor, self.factor_bits())?
+            } else {
+                Integer::whole(factor.clone())
+            };
+            product = product.times(&factor);
+        }
+        Ok(product.scaled(item.coefficient).shifted(item.place))
+    }
+
+    fn mode_works(&self, rounding: &Rounding, columns: &Columns, mode: Mode) -> bool {
+        let mut value = Integer::constant(rounding.value.constant);
+        for item in &rounding.value.items {
+            let mut product = Integer::constant(1);
+            for (factor, split) in item.factors.iter().zip([mode.a, mode.b]) {
+                let factor = if split {
+                    let Ok(layout) = split_layout(factor.interval, self.factor_bits()) else {
+                        return false;
+                    };
+                    Integer::digits_of_layout(&layout, factor)
+                } else {
+                    Integer::whole(factor.clone())
+                };
+                product = product.times(&factor);
+            }
+            value = value.plus(product.scaled(item.coefficient).shifted(item.place));
+        }
+        let result = self.rounded(rounding, columns, mode.result);
+        self.provable(&value.minus(result))
     }
 
     fn round_columns(
@@ -271,376 +246,182 @@ impl Builder {
     }
 
     /// The result, as lo + bit + 2·high.
-    fn round_result(&mut self, shape: &Shape, rounding: &Rounding, columns: &Columns) -> TensorId {
-        let up = u32::from(columns.bit.is_some());
-        let mut parts: Vec<(i64, TensorId)> = columns
-            .high
+    fn round_result(&mut self, rounding: &Rounding, columns: &Columns) -> TensorId {
+        let interval = Interval {
+            lo: rounding.lo.into(),
+            hi: rounding.hi.into(),
+        };
+        self.halved(
+            &rounding.shape,
+            interval,
+            rounding.lo,
+            columns.bit,
+            &columns.high,
+        )
+    }
+
+    /// lo + bit + 2·high, or lo + high without a bit, as a tensor that keeps its digits.
+    pub(super) fn halved(
+        &mut self,
+        shape: &Shape,
+        interval: Interval,
+        lo: i64,
+        bit: Option<TensorId>,
+        high: &Number,
+    ) -> TensorId {
+        let up = u32::from(bit.is_some());
+        let mut parts: Vec<(i64, TensorId)> = high
             .digits
             .iter()
             .map(|&(tensor, place)| (1_i64 << place.saturating_add(up).min(62), tensor))
             .collect();
-        parts.extend(columns.bit.map(|bit| (1, bit)));
-        let interval = Interval {
-            lo: rounding.lo.into(),
-            hi: rounding.hi.into(),
-        };
-        self.linear(shape, interval, &parts, rounding.lo)
+        parts.extend(bit.map(|bit| (1, bit)));
+        let tensor = self.linear(shape, interval, &parts, lo);
+        self.rounded.push(Rounded {
+            tensor,
+            lo,
+            bit,
+            high: high.clone(),
+        });
+        tensor
     }
 
-    fn round_constraints(
-        &mut self,
-        rounding: &Rounding,
-        columns: &Columns,
-        wires: &mut Wires,
-        ones: Vec<TensorId>,
-    ) -> Vec<Vec<Monomial>> {
-        let mut constraints = Vec::new();
-        let mut own = |this: &Self, id: TensorId| wires.at(&this.operand(id).wire);
-        for id in ones {
-            let w = own(self, id);
-            constraints.push(vec![Monomial::product(1, w, w), Monomial::linear(-1, w)]);
+    /// The digits that a tensor is made of; none of one that is no result of a rounding.
+    pub(super) fn digits_of_rounded(&self, tensor: TensorId) -> Option<Integer> {
+        let of = self.rounded.iter().find(|of| of.tensor == tensor)?;
+        Some(self.halved_integer(&self.shape(tensor), of.lo, of.bit, &of.high))
+    }
+
+    /// lo + bit + 2·high as an integer.
+    pub(super) fn halved_integer(
+        &self,
+        domain: &Shape,
+        lo: i64,
+        bit: Option<TensorId>,
+        high: &Number,
+    ) -> Integer {
+        let high = self
+            .own_number(high, domain)
+            .shifted(u32::from(bit.is_some()));
+        let low = bit.map_or_else(Integer::default, |bit| self.integer(bit));
+        high.plus(low).plus(Integer::constant(lo.into()))
+    }
+
+    /// 2^s·(y + tie + (1 + excess)·(over − under)) + ρ − half.
+    fn rounded(&self, rounding: &Rounding, columns: &Columns, digits: bool) -> Integer {
+        let shape = &rounding.shape;
+        let mut quotient = if digits {
+            self.halved_integer(shape, rounding.lo, columns.bit, &columns.high)
+        } else {
+            let mut y = self.operand(columns.y);
+            y.interval = Interval {
+                lo: rounding.lo.into(),
+                hi: rounding.hi.into(),
+            };
+            Integer::whole(y)
+        };
+        if let Some(tie) = columns.tie {
+            quotient = quotient.plus(self.integer(tie));
         }
-        let y = own(self, columns.y);
-        // hi − result has digits of its own.
-        if let Some(room) = &columns.room {
-            let mut sum = vec![
-                Monomial::linear(1, y),
-                Monomial::constant(rounding.hi.saturating_neg()),
-            ];
-            for &(tensor, place) in &room.digits {
-                sum.push(Monomial::linear(1_i64 << place.min(62), own(self, tensor)));
-            }
-            constraints.push(sum);
-        }
-        let over = columns.over.map(|id| own(self, id));
-        let under = columns.under.map(|id| own(self, id));
-        // Clamped: the result is the bound.
-        for (flag, bound) in [(over, rounding.hi), (under, rounding.lo)] {
+        let excess = columns.excess.as_ref().map_or_else(
+            || Integer::constant(1),
+            |excess| self.own_number(excess, shape).plus(Integer::constant(1)),
+        );
+        for (flag, sign) in [(columns.over, 1), (columns.under, -1)] {
             if let Some(flag) = flag {
-                constraints.push(vec![
-                    Monomial::linear(bound, flag),
-                    Monomial::product(-1, flag, y),
-                ]);
+                quotient = quotient.plus(self.integer(flag).times(&excess).scaled(sign));
             }
         }
-        let remainder: Vec<usize> = columns
+        quotient
+            .shifted(rounding.shift)
+            .plus(self.own_number(&columns.remainder, shape))
+            .minus(Integer::constant(rounding.half()))
+    }
+}
+
+fn round_constraints(rounding: &Rounding, columns: &Columns, cells: &mut Cells) {
+    let y = cells.own(columns.y);
+    // hi − result has digits of its own.
+    if let Some(room) = &columns.room {
+        let mut sum = vec![
+            Monomial::linear(1, y),
+            Monomial::constant(rounding.hi.saturating_neg()),
+        ];
+        for &(tensor, place) in &room.digits {
+            sum.push(Monomial::linear(1_i64 << place.min(62), cells.own(tensor)));
+        }
+        cells.constraints.push(sum);
+    }
+    let over = columns.over.map(|id| cells.own(id));
+    let under = columns.under.map(|id| cells.own(id));
+    // Clamped: the result is the bound.
+    for (flag, bound) in [(over, rounding.hi), (under, rounding.lo)] {
+        if let Some(flag) = flag {
+            cells.constraints.push(vec![
+                Monomial::linear(bound, flag),
+                Monomial::product(-1, flag, y),
+            ]);
+        }
+    }
+    let parity = Parity {
+        remainder: &columns.remainder,
+        tie: columns.tie,
+        bit: columns.bit,
+        lo_odd: rounding.lo & 1 == 1,
+        clamped: [columns.over, columns.under],
+        inverse: columns.inverse,
+    };
+    parity.constrain(cells);
+}
+
+/// Ties go to the even neighbour.
+pub(super) struct Parity<'c> {
+    pub(super) remainder: &'c Number,
+    pub(super) tie: Option<TensorId>,
+    /// The result's lowest bit, counted from a bound that may be odd.
+    pub(super) bit: Option<TensorId>,
+    pub(super) lo_odd: bool,
+    /// Where the result is not the quotient.
+    pub(super) clamped: [Option<TensorId>; 2],
+    pub(super) inverse: Option<TensorId>,
+}
+
+impl Parity<'_> {
+    pub(super) fn constrain(&self, cells: &mut Cells) {
+        let remainder: Vec<usize> = self
             .remainder
             .digits
             .iter()
-            .map(|d| own(self, d.0))
+            .map(|d| cells.own(d.0))
             .collect();
         // A tie has no remainder.
-        if let Some(tie) = columns.tie {
-            let tie = own(self, tie);
-            constraints.push(
-                remainder
-                    .iter()
-                    .map(|&d| Monomial::product(1, tie, d))
-                    .collect(),
-            );
+        if let Some(tie) = self.tie {
+            let tie = cells.own(tie);
+            let products = remainder.iter().map(|&d| Monomial::product(1, tie, d));
+            cells.constraints.push(products.collect());
         }
+        let Some(inverse) = self.inverse else {
+            return;
+        };
         // An odd result that is not clamped has a remainder: odd·(1 − over − under) = Σ digits · inverse.
-        if let Some(inverse) = columns.inverse {
-            let inverse = own(self, inverse);
-            let bit = columns.bit.map(|bit| own(self, bit));
-            let lo_odd = rounding.lo & 1 == 1;
-            let mut sum: Vec<Monomial> = remainder
-                .iter()
-                .map(|&d| Monomial::product(-1, d, inverse))
-                .collect();
-            let (sign, opposite) = if lo_odd { (-1, 1) } else { (1, -1) };
-            let flags = [over, under];
-            if lo_odd {
-                sum.push(Monomial::constant(1));
-                sum.extend(
-                    flags
-                        .iter()
-                        .flatten()
-                        .map(|&flag| Monomial::linear(-1, flag)),
-                );
-            }
-            if let Some(bit) = bit {
-                sum.push(Monomial::linear(sign, bit));
-                sum.extend(
-                    flags
-                        .iter()
-                        .flatten()
-                        .map(|&flag| Monomial::product(opposite, bit, flag)),
-                );
-            }
-            constraints.push(sum);
+        let inverse = cells.own(inverse);
+        let bit = self.bit.map(|bit| cells.own(bit));
+        let clamped = self.clamped.map(|flag| flag.map(|id| cells.own(id)));
+        let mut sum: Vec<Monomial> = remainder
+            .iter()
+            .map(|&d| Monomial::product(-1, d, inverse))
+            .collect();
+        let (sign, opposite) = if self.lo_odd { (-1, 1) } else { (1, -1) };
+        if self.lo_odd {
+            sum.push(Monomial::constant(1));
+            let flags = clamped.iter().flatten();
+            sum.extend(flags.map(|&flag| Monomial::linear(-1, flag)));
         }
-        constraints
-    }
-
-    /// An operand whole, or its digits with the constraint that they are its digits.
-    fn parts(
-        &mut self,
-        shape: &Shape,
-        operand: &Operand,
-        split: bool,
-        wires: &mut Wires,
-        constraints: &mut Vec<Vec<Monomial>>,
-    ) -> Result<Vec<Part>, Unsupported> {
-        let whole = wires.at(&operand.wire);
-        if !split {
-            return Ok(vec![Part {
-                place: 0,
-                sign: 1,
-                wire: Some(whole),
-                interval: operand.interval,
-            }]);
+        if let Some(bit) = bit {
+            sum.push(Monomial::linear(sign, bit));
+            let flags = clamped.iter().flatten();
+            sum.extend(flags.map(|&flag| Monomial::product(opposite, bit, flag)));
         }
-        let layout = self.factor_layout(operand.interval)?;
-        let own = self.shape(operand.wire.tensor);
-        let number = self.number(&own, layout);
-        self.recipe(Recipe::Digits {
-            source: operand.wire.tensor,
-            number: number.clone(),
-        });
-        let mut sum = vec![
-            Monomial::linear(-1, whole),
-            Monomial::constant(number.layout.offset.saturating_neg()),
-        ];
-        let mut parts = Vec::new();
-        for (&(tensor, place), &(_, width)) in number.digits.iter().zip(&number.layout.digits) {
-            let wire = wires.at(&Wire {
-                tensor,
-                variables: operand.wire.variables.clone(),
-            });
-            sum.push(Monomial::linear(1_i64 << place.min(62), wire));
-            parts.push(digit_part(place, width, Some(wire)));
-        }
-        parts.extend(offset_part(&number.layout));
-        let _ = shape;
-        constraints.push(sum);
-        Ok(parts)
+        cells.constraints.push(sum);
     }
-
-    /// Digits of a tensor: the field element must have one integer only that they can stand for.
-    fn factor_layout(&self, interval: Interval) -> Result<NumberLayout, Unsupported> {
-        let fits = |layout: &NumberLayout| {
-            let digits = layout.interval();
-            let p = i128::from(crate::field::P);
-            interval.lo.saturating_add(p) > digits.hi && interval.hi.saturating_sub(p) < digits.lo
-        };
-        NumberLayout::of(interval, self.factor_bits())
-            .filter(fits)
-            .or_else(|| NumberLayout::tight(interval, self.factor_bits()).filter(fits))
-            .ok_or(Unsupported {
-                what: "a declared range wider than the field",
-            })
-    }
-
-    fn try_mode(&self, rounding: &Rounding, columns: &Columns, mode: Mode) -> Option<()> {
-        let mut wires = Wires::default();
-        let mut summands = result_summands(self, rounding, columns, mode, &mut wires);
-        for product in &rounding.products {
-            let parts = |operand: &Operand, split: bool| {
-                if !split {
-                    return Some(vec![Part {
-                        place: 0,
-                        sign: 1,
-                        wire: None,
-                        interval: operand.interval,
-                    }]);
-                }
-                let layout = self.factor_layout(operand.interval).ok()?;
-                let mut parts: Vec<Part> = layout
-                    .digits
-                    .iter()
-                    .map(|&(place, width)| digit_part(place, width, None))
-                    .collect();
-                parts.extend(offset_part(&layout));
-                Some(parts)
-            };
-            let a = parts(&product.a, mode.a)?;
-            let b = match &product.b {
-                Some(b) => parts(b, mode.b)?,
-                None => vec![ONE],
-            };
-            summands.extend(cross(product.sign, &a, &b));
-        }
-        levels(&summands, result_constant(rounding, mode), |carry| {
-            self.carry_interval(carry)
-        })
-        .map(|_| ())
-    }
-
-    fn carry_interval(&self, carry: Interval) -> Interval {
-        NumberLayout::of(carry, self.digit_bits()).map_or(carry, |layout| layout.interval())
-    }
-
-    /// Σ summands + constant = 0 as constraints, with columns for the carries.
-    fn identity(
-        &mut self,
-        shape: &Shape,
-        summands: &[Summand],
-        constant: i128,
-        wires: &mut Wires,
-        constraints: &mut Vec<Vec<Monomial>>,
-    ) -> Result<(), Unsupported> {
-        let found =
-            levels(summands, constant, |carry| self.carry_interval(carry)).ok_or(Unsupported {
-                what: "an identity that is too wide for its constraints",
-            })?;
-        let mut incoming: Vec<Monomial> = Vec::new();
-        for level in found {
-            let mut monomials = level.monomials;
-            monomials.append(&mut incoming);
-            let mut constraint = monomials.clone();
-            constraint.push(Monomial::constant(level.constant));
-            if let Some((bits, interval)) = level.carry {
-                let layout = self.layout(interval)?;
-                let number = self.number(shape, layout);
-                self.recipe(Recipe::Carry {
-                    shape: shape.clone(),
-                    wires: wires.0.clone(),
-                    monomials,
-                    constant: level.constant,
-                    bits,
-                    number: number.clone(),
-                });
-                for &(tensor, place) in &number.digits {
-                    let wire = wires.at(&self.operand(tensor).wire);
-                    let value = 1_i64 << place.min(62);
-                    constraint.push(Monomial::linear(
-                        value.saturating_mul(1_i64 << bits).saturating_neg(),
-                        wire,
-                    ));
-                    incoming.push(Monomial::linear(value, wire));
-                }
-                let offset = number.layout.offset;
-                constraint.push(Monomial::constant(offset.saturating_mul(1_i64 << bits)));
-                incoming.push(Monomial::constant(offset.saturating_neg()));
-            }
-            constraints.push(constraint);
-        }
-        Ok(())
-    }
-}
-
-const ONE: Part = Part {
-    place: 0,
-    sign: 1,
-    wire: None,
-    interval: Interval { lo: 1, hi: 1 },
-};
-
-fn digit_part(place: u32, width: u32, wire: Option<usize>) -> Part {
-    Part {
-        place,
-        sign: 1,
-        wire,
-        interval: Interval {
-            lo: 0,
-            hi: (1_i128 << width).saturating_sub(1),
-        },
-    }
-}
-
-fn offset_part(layout: &NumberLayout) -> Option<Part> {
-    layout.offset_place().map(|place| Part {
-        place,
-        sign: -1,
-        ..ONE
-    })
-}
-
-fn cross(sign: i64, a: &[Part], b: &[Part]) -> Vec<Summand> {
-    a.iter()
-        .flat_map(|a| b.iter().map(move |b| (a, b)))
-        .map(|(a, b)| Summand {
-            exponent: a.place.saturating_add(b.place),
-            sign: sign.saturating_mul(a.sign).saturating_mul(b.sign),
-            wires: [a.wire, b.wire],
-            interval: a.interval.times(b.interval),
-        })
-        .collect()
-}
-
-/// half − 2^s·lo where the result is cut into digits, which count from lo.
-fn result_constant(rounding: &Rounding, mode: Mode) -> i128 {
-    let lo = if mode.result {
-        i128::from(rounding.lo)
-    } else {
-        0
-    };
-    rounding
-        .half()
-        .saturating_sub(lo.saturating_mul(1_i128 << rounding.shift))
-}
-
-/// −2^s·Y − ρ, with Y = y + tie + (1 + excess)·(over − under).
-fn result_summands(
-    builder: &Builder,
-    rounding: &Rounding,
-    columns: &Columns,
-    mode: Mode,
-    wires: &mut Wires,
-) -> Vec<Summand> {
-    let s = rounding.shift;
-    let mut at = |id: TensorId| Some(wires.at(&builder.operand(id).wire));
-    let single = |exponent: u32, sign: i64, wire: Option<usize>, interval: Interval| Summand {
-        exponent,
-        sign,
-        wires: [wire, None],
-        interval,
-    };
-    let bit_interval = Interval { lo: 0, hi: 1 };
-    let mut summands = Vec::new();
-    if mode.result {
-        let up = u32::from(columns.bit.is_some());
-        for (&(tensor, place), &(_, width)) in
-            columns.high.digits.iter().zip(&columns.high.layout.digits)
-        {
-            let part = digit_part(place, width, at(tensor));
-            summands.push(single(
-                s.saturating_add(up).saturating_add(place),
-                -1,
-                part.wire,
-                part.interval,
-            ));
-        }
-        if let Some(bit) = columns.bit {
-            summands.push(single(s, -1, at(bit), bit_interval));
-        }
-    } else {
-        let interval = Interval {
-            lo: rounding.lo.into(),
-            hi: rounding.hi.into(),
-        };
-        summands.push(single(s, -1, at(columns.y), interval));
-    }
-    if let Some(tie) = columns.tie {
-        summands.push(single(s, -1, at(tie), bit_interval));
-    }
-    for (flag, sign) in [(columns.over, -1), (columns.under, 1)] {
-        let Some(flag) = flag.and_then(&mut at) else {
-            continue;
-        };
-        summands.push(single(s, sign, Some(flag), bit_interval));
-        let Some(excess) = &columns.excess else {
-            continue;
-        };
-        for (&(tensor, place), &(_, width)) in excess.digits.iter().zip(&excess.layout.digits) {
-            let part = digit_part(place, width, at(tensor));
-            summands.push(Summand {
-                exponent: s.saturating_add(place),
-                sign,
-                wires: [Some(flag), part.wire],
-                interval: part.interval,
-            });
-        }
-    }
-    for (&(tensor, place), &(_, width)) in columns
-        .remainder
-        .digits
-        .iter()
-        .zip(&columns.remainder.layout.digits)
-    {
-        let part = digit_part(place, width, at(tensor));
-        summands.push(single(place, -1, part.wire, part.interval));
-    }
-    summands
 }

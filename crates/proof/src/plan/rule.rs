@@ -45,6 +45,10 @@ pub enum Public {
     Output(usize),
     /// 0, 1, … along the only axis.
     Positions,
+    /// These elements.
+    Values(Vec<i32>),
+    /// 1 at the indices of the last axis that are below the end of the row, 0 elsewhere.
+    Below(Vec<u32>),
     /// 1 where all masks allow it and each map has an entry in the row, 0 elsewhere.
     Inside {
         /// Masks, of axes that no map has.

@@ -56,6 +56,12 @@ impl Stack {
         self.slots.get(at).copied()
     }
 
+    /// Elements up to the end of the last slot.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Variables of the whole.
     #[must_use]
     pub fn variables(&self) -> usize {

@@ -52,6 +52,7 @@ impl Inference {
             claims_digest: [3; 32],
             inputs: &self.inputs,
             outputs: &self.outputs,
+            generation: None,
         }
     }
 
@@ -213,6 +214,7 @@ fn cheats(machine: Machine<'_>, inference: &Inference) -> Vec<Value> {
     outputs[0][0] += 1;
     let lie = Statement {
         outputs: &outputs,
+        generation: None,
         ..honest
     };
     let nothing = |_: &Plan, _: &mut Witness| ();

@@ -7,23 +7,33 @@ use super::{Projection, Witness};
 use crate::ProverError;
 
 /// A wire's values over a domain.
-struct Reader<'w> {
+pub(super) struct Reader<'w> {
     values: &'w [i32],
     projection: Projection,
 }
 
 impl Reader<'_> {
-    fn at(&self, index: usize) -> i64 {
+    pub(super) fn at(&self, index: usize) -> i64 {
         i64::from(self.values[self.projection.at(index)])
     }
 }
 
 impl Witness {
-    fn reader(&self, shape: &Shape, wire: &Wire) -> Reader<'_> {
+    pub(super) fn reader(&self, shape: &Shape, wire: &Wire) -> Reader<'_> {
         Reader {
             values: &self.values[wire.tensor],
             projection: Projection::new(shape.variables(), &wire.variables),
         }
+    }
+
+    pub(super) fn terms(&self, shape: &Shape, products: &[(i128, Vec<Wire>)]) -> Vec<Term<'_>> {
+        products
+            .iter()
+            .map(|(weight, wires)| Term {
+                weight: *weight,
+                factors: wires.iter().map(|wire| self.reader(shape, wire)).collect(),
+            })
+            .collect()
     }
 
     /// Fills the columns of a recipe.
@@ -42,20 +52,17 @@ impl Witness {
                 bits,
                 number,
             } => {
-                let readers: Vec<Reader<'_>> =
-                    wires.iter().map(|wire| self.reader(shape, wire)).collect();
-                let carries: Vec<i64> = (0..1 << shape.variables())
-                    .map(|cell| {
-                        let sum = constant
-                            + monomials
-                                .iter()
-                                .map(|m| monomial(m, &readers, cell))
-                                .sum::<i64>();
-                        sum >> bits
-                    })
-                    .collect();
-                drop(readers);
+                let carries = self.carries(shape, wires, monomials, *constant, *bits);
                 self.digits(number, &carries)
+            }
+            Recipe::Integer {
+                shape,
+                products,
+                constant,
+                number,
+            } => {
+                let values = self.integers(shape, products, *constant)?;
+                self.digits(number, &values)
             }
             Recipe::Table { key, rows, result } => {
                 let rows = &self.values[*rows];
@@ -74,7 +81,67 @@ impl Witness {
             }
             Recipe::Select(select) => self.select(select),
             Recipe::Walk(walk) => self.walk(walk),
+            Recipe::OneHot {
+                index,
+                real,
+                length,
+                hot,
+            } => {
+                self.one_hot(*index, *real, *length, *hot);
+                Ok(())
+            }
+            Recipe::Best {
+                shape,
+                values,
+                chosen,
+            } => {
+                self.best(shape, *values, *chosen);
+                Ok(())
+            }
+            Recipe::Key(key) => self.key(key),
+            Recipe::Draw(draw) => self.draw(draw),
+            Recipe::Divide(divide) => self.divide(divide),
+            Recipe::Inverse(inverse) => {
+                self.inverse(inverse);
+                Ok(())
+            }
+            Recipe::Mean(mean) => self.mean(mean),
+            Recipe::Norm(norm) => self.norm(norm),
+            Recipe::Distances(distances) => self.distances(distances),
         }
+    }
+
+    /// ⌊(Σ monomials + constant) / 2^bits⌋ in every cell.
+    fn carries(
+        &self,
+        shape: &Shape,
+        wires: &[Wire],
+        monomials: &[Monomial],
+        constant: i64,
+        bits: u32,
+    ) -> Vec<i64> {
+        let readers: Vec<Reader<'_>> = wires.iter().map(|wire| self.reader(shape, wire)).collect();
+        (0..1 << shape.variables())
+            .map(|cell| {
+                let products = monomials.iter().map(|m| monomial(m, &readers, cell));
+                (constant + products.sum::<i64>()) >> bits
+            })
+            .collect()
+    }
+
+    /// Σ weight·Π wires + constant in every cell.
+    fn integers(
+        &self,
+        shape: &Shape,
+        products: &[(i128, Vec<Wire>)],
+        constant: i128,
+    ) -> Result<Vec<i64>, ProverError> {
+        let terms = self.terms(shape, products);
+        let cells = 0..1 << shape.variables();
+        cells
+            .map(|cell| i64::try_from(constant + value(&terms, cell)))
+            .collect::<Result<_, _>>()
+            .map_err(|_| ProverError::Overflow)
     }
 
     /// Values as digits.
@@ -94,27 +161,11 @@ impl Witness {
     }
 
     fn round(&mut self, round: &Round) -> Result<(), ProverError> {
-        let factors: Vec<_> = round
-            .products
-            .iter()
-            .map(|(sign, a, b)| {
-                let b = b.as_ref().map(|b| self.reader(&round.shape, b));
-                (*sign, self.reader(&round.shape, a), b)
-            })
-            .collect();
+        let terms = self.terms(&round.shape, &round.products);
         let cells: Vec<Rounded> = (0..1 << round.shape.variables())
-            .map(|cell| {
-                let value: i128 = factors
-                    .iter()
-                    .map(|(sign, a, b)| {
-                        let b = b.as_ref().map_or(1, |b| b.at(cell));
-                        i128::from(*sign) * i128::from(a.at(cell)) * i128::from(b)
-                    })
-                    .sum();
-                Rounded::of(value, round)
-            })
+            .map(|cell| Rounded::of(round.constant + value(&terms, cell), round))
             .collect();
-        drop(factors);
+        drop(terms);
         let column = |f: &dyn Fn(&Rounded) -> i64| cells.iter().map(f).collect::<Vec<i64>>();
         self.digits(&round.remainder, &column(&|cell| cell.remainder))?;
         let low = u32::from(round.bit.is_some());
@@ -190,6 +241,22 @@ impl Witness {
         self.values[select.chosen] = chosen;
         self.digits(&select.distance, &distance)
     }
+}
+
+/// weight·Π factors.
+pub(super) struct Term<'w> {
+    weight: i128,
+    factors: Vec<Reader<'w>>,
+}
+
+pub(super) fn value(terms: &[Term<'_>], cell: usize) -> i128 {
+    let product = |term: &Term<'_>| {
+        let factors = term.factors.iter();
+        factors.fold(term.weight, |product, factor| {
+            product * i128::from(factor.at(cell))
+        })
+    };
+    terms.iter().map(product).sum()
 }
 
 fn monomial(monomial: &Monomial, readers: &[Reader<'_>], cell: usize) -> i64 {

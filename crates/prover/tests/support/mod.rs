@@ -6,9 +6,12 @@
     reason = "each test uses a part"
 )]
 
+pub mod decoder;
+
 use proofmark_kernels::{Isa, Pool};
 use proofmark_program::arbitrary::Case;
 use proofmark_program::{Program, reference};
+use proofmark_proof::plan::{Plan, Recipe, TensorId};
 use proofmark_proof::soundness::Account;
 use proofmark_proof::{
     PublicWeights, Rejection, Statement, WeightsCommitment, WeightsMode, verify,
@@ -54,6 +57,7 @@ impl Inference {
             claims_digest: [3; 32],
             inputs: &self.inputs,
             outputs: &self.outputs,
+            generation: None,
         }
     }
 
@@ -107,4 +111,22 @@ pub fn with_machine<T>(f: impl FnOnce(Machine<'_>) -> T) -> T {
         pool: &pool,
         isa: Isa::detect(),
     })
+}
+
+/// Columns that are free in cells where nothing depends on them.
+pub fn idle(plan: &Plan) -> Vec<TensorId> {
+    let mut idle = Vec::new();
+    for scheduled in &plan.recipes {
+        match &scheduled.recipe {
+            Recipe::Round(round) => {
+                idle.extend(round.inverse);
+                let excess = round.excess.iter().flat_map(|n| &n.digits);
+                idle.extend(excess.map(|digit| digit.0));
+            }
+            Recipe::Inverse(inverse) => idle.push(inverse.inverse),
+            Recipe::Walk(walk) => idle.push(walk.inverse),
+            _ => {}
+        }
+    }
+    idle
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec;
 
-use super::super::build::Builder;
+use super::super::build::{Builder, Shared};
 use super::super::identity::Interval;
 use super::super::recipe::Recipe;
 use super::super::rule::{Rule, TensorId, Term};
@@ -24,16 +24,11 @@ pub(super) struct Rows {
 impl Lower<'_> {
     /// `rows[index]` in every cell of the index; zero beyond its lengths.
     pub(super) fn looked_up(&mut self, rows: Rows, index: TensorId, kind: ColumnKind) -> TensorId {
-        let interval = self.builder.interval(rows.values);
         // One row more than entries, for cells beyond the lengths: (entries, 0).
         let shape = Shape::new(&[rows.entries.saturating_add(1)]);
-        let values = if shape.variables() == self.builder.shape(rows.values).variables() {
-            let all = (0..shape.variables()).collect();
-            self.builder.view(rows.values, &shape, all, interval)
-        } else {
-            self.along(rows.values, &shape, 0, interval, 1, 0)
-        };
-        let table = self.builder.counted(values);
+        let table = self
+            .builder
+            .shared_table(Shared::Rows(rows.values), |_| (rows.values, shape));
         let key = self.key(rows, index);
         self.builder.read(table, key, kind)
     }
@@ -70,7 +65,7 @@ impl Lower<'_> {
 
 impl Builder {
     /// A table of these rows, with a count of each.
-    pub(super) fn counted(&mut self, values: TensorId) -> usize {
+    pub(in crate::plan) fn counted(&mut self, values: TensorId) -> usize {
         let rows = self.shape(values);
         let table = self.plan.tables.len();
         let multiplicity = self.column(&rows, ColumnKind::Multiplicity(Some(table)));

@@ -228,34 +228,34 @@ impl Lower<'_> {
     }
 
     /// x with this axis in front, as candidates for a maximum.
-    fn candidates(&mut self, node: &Node, axis: usize) -> Result<Candidates, Unsupported> {
-        let (x, of) = self.input(node, 0)?;
-        let length = *of.shape.get(axis).ok_or(MALFORMED)?;
-        let mut lengths = vec![length];
-        lengths.extend(
-            of.shape
-                .iter()
-                .enumerate()
-                .filter(|(a, _)| *a != axis)
-                .map(|(_, n)| *n),
-        );
+    pub(super) fn choosing(&mut self, x: TensorId, interval: Interval, axis: usize) -> Candidates {
+        let of = self.builder.shape(x);
+        let mut lengths = of.lengths().to_vec();
+        if axis < lengths.len() {
+            let length = lengths.remove(axis);
+            lengths.insert(0, length);
+        }
         let shape = Shape::new(&lengths);
-        let variables = (0..of.shape.len())
+        let variables = (0..lengths.len())
             .flat_map(|a| match a.cmp(&axis) {
                 core::cmp::Ordering::Less => shape.axis(a.saturating_add(1)),
                 core::cmp::Ordering::Equal => shape.axis(0),
                 core::cmp::Ordering::Greater => shape.axis(a),
             })
             .collect();
-        let interval = interval_of(&of);
         let candidates = self.builder.view(x, &shape, variables, interval);
-        Ok(Candidates {
+        Candidates {
             shape,
             choosing: 1,
             candidates,
             interval,
             maps: Vec::new(),
-        })
+        }
+    }
+
+    fn candidates(&mut self, node: &Node, axis: usize) -> Result<Candidates, Unsupported> {
+        let (x, of) = self.input(node, 0)?;
+        Ok(self.choosing(x, interval_of(&of), axis))
     }
 
     pub(super) fn reduce_max(&mut self, node: &Node, axis: u8) -> Result<TensorId, Unsupported> {

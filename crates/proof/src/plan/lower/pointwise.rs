@@ -5,16 +5,17 @@ use alloc::vec::Vec;
 
 use proofmark_program::{ConstantId, ElementType, Node, NodeType};
 
-use super::super::build::{Builder, Operand};
+use super::super::build::Builder;
 use super::super::identity::Interval;
-use super::super::round::{Product, Rounding};
+use super::super::integer::{Integer, Item};
+use super::super::round::Rounding;
 use super::super::rule::{Rule, TensorId, Term};
 use super::super::{ColumnKind, Unsupported};
 use super::lookups::Rows;
 use super::{Lower, MALFORMED, interval_of, shape_of};
 
 /// Multipliers of 04 §1.3.
-const MULTIPLIERS: Interval = Interval {
+pub(super) const MULTIPLIERS: Interval = Interval {
     lo: -65_535,
     hi: 65_535,
 };
@@ -34,13 +35,14 @@ pub(super) fn element_interval(element: ElementType) -> Interval {
 }
 
 impl Lower<'_> {
-    fn rounding(node: &Node, products: Vec<Product>, shift: u8) -> Rounding {
+    pub(super) fn rounding(node: &Node, value: Integer, shift: u8) -> Rounding {
         Rounding {
             shape: shape_of(&node.result),
-            products,
+            value,
             shift: shift.into(),
             lo: node.result.lo.into(),
             hi: node.result.hi.into(),
+            quotients: None,
         }
     }
 
@@ -54,7 +56,7 @@ impl Lower<'_> {
         let (x, of) = self.input(node, 0)?;
         let shape = shape_of(&of);
         let axis = if first_axis {
-            0
+            usize::from(of.by_position)
         } else {
             of.shape.len().saturating_sub(1)
         };
@@ -65,32 +67,27 @@ impl Lower<'_> {
             (shape.length(axis), shape.axis(axis).collect())
         };
         let m = self.constant(multipliers, &[channels], MULTIPLIERS)?;
-        let product = Product {
-            sign: 1,
-            a: self.builder.operand(x),
-            b: Some(self.builder.operand_at(m, variables)),
-        };
+        let m = self.builder.operand_at(m, variables);
+        let product = Item::product(1, self.builder.operand(x), m);
         self.builder
-            .round(&Self::rounding(node, vec![product], shift))
+            .round(&Self::rounding(node, product.into(), shift))
     }
 
-    /// The second operand of add and multiply over the cells of the first.
-    fn suffix(&self, x: &NodeType, y: TensorId, y_of: &NodeType) -> Operand {
-        let shape = shape_of(x);
-        let leading = x.shape.len().saturating_sub(y_of.shape.len());
-        let variables = shape.axes(leading..x.shape.len());
-        self.builder.operand_at(y, variables)
+    /// The axes of the first operand of add and multiply that the second has, too.
+    fn shared_axes(x: &NodeType, y: &NodeType) -> Vec<usize> {
+        let own = usize::from(y.by_position);
+        let suffix = y.shape.len().saturating_sub(own);
+        let last = x.shape.len().saturating_sub(suffix)..x.shape.len();
+        (0..own).chain(last).collect()
     }
 
     pub(super) fn multiply(&mut self, node: &Node, shift: u8) -> Result<TensorId, Unsupported> {
         let ((x, x_of), (y, y_of)) = (self.input(node, 0)?, self.input(node, 1)?);
-        let product = Product {
-            sign: 1,
-            a: self.builder.operand(x),
-            b: Some(self.suffix(&x_of, y, &y_of)),
-        };
+        let axes = Self::shared_axes(&x_of, &y_of);
+        let y = self.builder.operand_at(y, shape_of(&x_of).axes(axes));
+        let product = Item::product(1, self.builder.operand(x), y);
         self.builder
-            .round(&Self::rounding(node, vec![product], shift))
+            .round(&Self::rounding(node, product.into(), shift))
     }
 
     pub(super) fn clamp(&mut self, node: &Node) -> Result<TensorId, Unsupported> {
@@ -99,18 +96,15 @@ impl Lower<'_> {
             let all = (0..shape_of(&of).variables()).collect();
             return Ok(self.view_as(x, &node.result, all));
         }
-        let product = Product {
-            sign: 1,
-            a: self.builder.operand(x),
-            b: None,
-        };
-        self.builder.round(&Self::rounding(node, vec![product], 0))
+        let value = self.builder.integer(x);
+        self.builder.round(&Self::rounding(node, value, 0))
     }
 
     pub(super) fn add(&mut self, node: &Node) -> Result<TensorId, Unsupported> {
         let ((x, x_of), (y, y_of)) = (self.input(node, 0)?, self.input(node, 1)?);
         let shape = shape_of(&x_of);
-        let leading = x_of.shape.len().saturating_sub(y_of.shape.len());
+        let axes = Self::shared_axes(&x_of, &y_of);
+        let others = (0..x_of.shape.len()).filter(|axis| !axes.contains(axis));
         let terms = vec![
             Term {
                 coefficient: 1,
@@ -119,8 +113,8 @@ impl Lower<'_> {
             },
             Term {
                 coefficient: 1,
-                tensor: Some((y, self.suffix(&x_of, y, &y_of).wire.variables)),
-                masks: Builder::masks(&shape, 0..leading),
+                masks: Builder::masks(&shape, others),
+                tensor: Some((y, shape.axes(axes))),
             },
         ];
         let interval = interval_of(&node.result);

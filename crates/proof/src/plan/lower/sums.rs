@@ -181,39 +181,47 @@ impl Lower<'_> {
         Ok(self.builder.sum(&shape, interval_of(&node.result), sum))
     }
 
-    /// Patches of x [c, h, w]: [c, kh, kw, h′, w′], zero outside.
+    /// Patches of x [.., h, w]: [.., kh, kw, h′, w′], zero outside; the kernel's axes come first if it chooses.
     fn patches(
         &mut self,
         x: TensorId,
-        shape: &Shape,
         interval: Interval,
         window: &Window2d,
+        outer: [u32; 2],
         kernel_first: bool,
     ) -> (TensorId, Vec<Map>) {
         let from = self.builder.shape(x);
-        let input = Shape::new(from.lengths().get(1..).unwrap_or(&[]));
-        let (channels, kernel) = if kernel_first {
-            (2, [0, 1])
+        let images = from.lengths().len().saturating_sub(2);
+        let (leading, input) = from.lengths().split_at(images);
+        let input = Shape::new(input);
+        let (lengths, first, kernel) = if kernel_first {
+            ([&window.kernel, leading, &outer].concat(), 2_usize, 0)
         } else {
-            (0, [1, 2])
+            ([leading, &window.kernel, &outer].concat(), 0, images)
         };
+        let shape = Shape::new(&lengths);
         let axis = |at: usize| shape.axis(at).collect::<Vec<usize>>();
+        let places = images.saturating_add(2);
         let maps = Windowed {
             window,
-            outer: [3, 4].map(|at| (axis(at), shape.length(at))),
-            inner: Some(kernel.map(axis)),
+            outer: [0, 1].map(|at| {
+                let at = places.saturating_add(at);
+                (axis(at), shape.length(at))
+            }),
+            inner: Some([kernel, kernel.saturating_add(1)].map(axis)),
             input: &input,
         }
         .maps();
+        let of_images = shape.axes(first..first.saturating_add(images));
         let sum = Sum {
             maps: maps.clone(),
             factors: vec![Factor {
                 tensor: x,
-                variables: [free(shape.axis(channels)), bound(0..input.variables())].concat(),
+                variables: [free(of_images), bound(0..input.variables())].concat(),
             }],
             bound: input,
         };
-        (self.builder.sum(shape, interval, sum), maps)
+        (self.builder.sum(&shape, interval, sum), maps)
     }
 
     pub(super) fn conv(
@@ -226,53 +234,59 @@ impl Lower<'_> {
     ) -> Result<TensorId, Unsupported> {
         let (x, of) = self.input(node, 0)?;
         let shape = shape_of(&node.result);
-        let (&[channels, ..], &[outputs, rows, columns]) =
-            (of.shape.as_slice(), node.result.shape.as_slice())
+        // With positions: one image for each.
+        let lead = usize::from(of.by_position);
+        let (Some(&channels), &[.., outputs, rows, columns]) =
+            (of.shape.get(lead), node.result.shape.as_slice())
         else {
             return Err(MALFORMED);
         };
         let [kh, kw] = window.kernel;
         let interval = interval_of(&of);
-        let patches = Shape::new(&[channels, kh, kw, rows, columns]);
-        let (patches, _) = self.patches(x, &patches, interval, window, false);
+        let (patches, _) = self.patches(x, interval, window, [rows, columns], false);
         let eight = element_interval(ElementType::I8);
         let inner = channels.checked_div(groups).ok_or(MALFORMED)?;
         let w = self.constant(weight, &[outputs, inner, kh, kw], eight)?;
         let each = outputs.checked_div(groups).ok_or(MALFORMED)?;
-        // By group: weights [g, outputs, inner, kh, kw], patches [g, inner, kh, kw, h′, w′].
+        // By group: weights [g, outputs, inner, kh, kw], patches [.., g, inner, kh, kw, h′, w′].
         let w = self.reshape(w, &Shape::new(&[groups, each, inner, kh, kw]), eight);
-        let patches = self.reshape(
-            patches,
-            &Shape::new(&[groups, inner, kh, kw, rows, columns]),
-            interval,
-        );
-        let by_group = Shape::new(&[groups, each, rows, columns]);
+        let sequence = of.shape.get(..lead).unwrap_or(&[]);
+        let grouped = [sequence, &[groups, inner, kh, kw, rows, columns]].concat();
+        let patches = self.reshape(patches, &Shape::new(&grouped), interval);
+        let by_group = Shape::new(&[sequence, &[groups, each, rows, columns]].concat());
         let contracted = Shape::new(&[groups, inner, kh, kw]);
-        let group = |s: &Shape| (s.axis(0).collect(), s.length(0));
+        let axis = |at: usize| by_group.axis(lead.saturating_add(at));
         let rest = || bound(contracted.axes(1..4));
         let maps = if groups == 1 {
             Vec::new()
         } else {
-            vec![stride(group(&by_group), 1, 0, group(&contracted))]
+            let ends = (axis(0).collect(), groups);
+            let start = (contracted.axis(0).collect(), groups);
+            vec![stride(ends, 1, 0, start)]
         };
         let sum = Sum {
             maps,
             factors: vec![
                 Factor {
                     tensor: w,
-                    variables: [bound(contracted.axis(0)), free(by_group.axis(1)), rest()].concat(),
+                    variables: [bound(contracted.axis(0)), free(axis(1)), rest()].concat(),
                 },
                 Factor {
                     tensor: patches,
-                    variables: [bound(contracted.axis(0)), rest(), free(by_group.axes(2..4))]
-                        .concat(),
+                    variables: [
+                        free(by_group.axes(0..lead)),
+                        bound(contracted.axis(0)),
+                        rest(),
+                        free(axis(2).chain(axis(3))),
+                    ]
+                    .concat(),
                 },
             ],
             bound: contracted.clone(),
         };
         let sums = self.builder.sum(&by_group, interval_of(&node.result), sum);
         let sums = self.reshape(sums, &shape, interval_of(&node.result));
-        self.biased(node, sums, bias, 0)
+        self.biased(node, sums, bias, lead)
     }
 
     pub(super) fn sum_pool(
@@ -282,10 +296,12 @@ impl Lower<'_> {
     ) -> Result<TensorId, Unsupported> {
         let (x, of) = self.input(node, 0)?;
         let shape = shape_of(&node.result);
-        let input = Shape::new(of.shape.get(1..).ok_or(MALFORMED)?);
+        let images = of.shape.len().checked_sub(2).ok_or(MALFORMED)?;
+        let input = Shape::new(of.shape.get(images..).ok_or(MALFORMED)?);
+        let outer = |at: usize| (shape.axis(at).collect(), shape.length(at));
         let maps = Windowed {
             window,
-            outer: [1, 2].map(|at| (shape.axis(at).collect(), shape.length(at))),
+            outer: [outer(images), outer(images.saturating_add(1))],
             inner: None,
             input: &input,
         }
@@ -294,7 +310,7 @@ impl Lower<'_> {
             maps,
             factors: vec![Factor {
                 tensor: x,
-                variables: [free(shape.axis(0)), bound(0..input.variables())].concat(),
+                variables: [free(shape.axes(0..images)), bound(0..input.variables())].concat(),
             }],
             bound: input,
         };
@@ -307,13 +323,12 @@ impl Lower<'_> {
         window: &Window2d,
     ) -> Result<TensorId, Unsupported> {
         let (x, of) = self.input(node, 0)?;
-        let &[channels, rows, columns] = node.result.shape.as_slice() else {
+        let &[.., rows, columns] = node.result.shape.as_slice() else {
             return Err(MALFORMED);
         };
-        let [kh, kw] = window.kernel;
-        let domain = Shape::new(&[kh, kw, channels, rows, columns]);
         let interval = interval_of(&of);
-        let (candidates, maps) = self.patches(x, &domain, interval, window, true);
+        let (candidates, maps) = self.patches(x, interval, window, [rows, columns], true);
+        let domain = self.builder.shape(candidates);
         let selected = self.builder.select(
             &Candidates {
                 shape: domain,

@@ -15,7 +15,7 @@ use super::super::shape::Shape;
 use super::super::{ColumnKind, Unsupported};
 use super::lookups::Rows;
 use super::pointwise::element_interval;
-use super::{Lower, MALFORMED, interval_of};
+use super::{Lower, MALFORMED, interval_of, refuse};
 
 /// Any element of a constant.
 const ANY: ColumnKind = ColumnKind::Free {
@@ -50,6 +50,9 @@ impl Lower<'_> {
         node: &Node,
         constants: &TreeConstants,
     ) -> Result<TensorId, Unsupported> {
+        if node.result.by_position {
+            return refuse("trees by position");
+        }
         let (x, of) = self.input(node, 0)?;
         let walk = self.builder.plan.walk.ok_or(MALFORMED)?;
         let trees = self.constant_type(constants.roots)?.shape.length(0);
