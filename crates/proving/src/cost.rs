@@ -118,6 +118,7 @@ impl Sample {
             claims_digest: [0; 32],
             inputs: &inputs,
             outputs: &y,
+            generation: None,
         };
         let started = Instant::now();
         prove(

@@ -201,6 +201,7 @@ impl<'m> Subject<'m> {
             claims_digest: *self.receipt.digest().as_bytes(),
             inputs: &run.inputs,
             outputs: &run.outputs,
+            generation: None,
         }
     }
 }

@@ -152,6 +152,7 @@ impl Prepared<'_> {
             claims_digest: [0; 32],
             inputs: &self.subject.inputs,
             outputs: &self.outputs,
+            generation: None,
         };
         let started = Instant::now();
         let options = Options::default();

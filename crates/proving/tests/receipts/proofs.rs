@@ -140,6 +140,7 @@ impl Sums {
                 claims_digest: *receipt.digest().as_bytes(),
                 inputs: &[x.to_vec()],
                 outputs: &self.outputs(x),
+                generation: None,
             };
             let options = Options::default();
             prove(

@@ -152,6 +152,7 @@ impl ProofContext<'_> {
                 claims_digest: *self.receipt.digest().as_bytes(),
                 inputs: &run.inputs,
                 outputs: &run.outputs,
+                generation: None,
             };
             account.extend(verify(proof, &statement)?);
         }
