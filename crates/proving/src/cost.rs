@@ -48,7 +48,7 @@ impl Cost {
     pub fn seconds(&self, machine: Machine<'_>) -> Result<f64, ProvingError> {
         let sample = Sample::new()?;
         let (seconds, cells) = sample.measure(machine)?;
-        // Opening a byte of the weights takes a good tenth of what a cell takes (docs/performance.md).
+        // A byte of the weights is folded once; a cell is looked up and constrained as well. The tenth is a guess.
         let work = self.cells as f64 + 0.1 * self.weights_bytes as f64;
         Ok(self.runs as f64 * seconds * (work / cells).max(1.0))
     }
