@@ -1,4 +1,7 @@
-//! `proofmark bench`: the benchmarks behind docs/performance.md.
+//! `proofmark bench`: the benchmarks behind docs/performance.md, and the benchmark of proof.
+
+mod product;
+mod proof;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -24,6 +27,8 @@ pub(crate) enum Bench {
     Engine(Engine),
     /// Proofs of inference: time, memory, size, beside the inference itself and beside EZKL.
     Zk(Zk),
+    /// What evidence catches: attackers on real bytes against signatures, logs, replays, proofs, fingerprints and peers' methods.
+    Proof(proof::Proof),
 }
 
 /// Arguments of `proofmark bench gateway`.
@@ -59,6 +64,7 @@ impl Bench {
             Self::Log(command) => command.json,
             Self::Engine(command) => command.json,
             Self::Zk(command) => command.json,
+            Self::Proof(command) => command.json,
         }
     }
 
@@ -68,6 +74,7 @@ impl Bench {
             Self::Log(command) => command.run(ui),
             Self::Engine(command) => command.run(ui),
             Self::Zk(command) => command.run(ui),
+            Self::Proof(command) => command.run(ui),
         }
     }
 }

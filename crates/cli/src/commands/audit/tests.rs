@@ -13,6 +13,7 @@ use clap::Parser as _;
 use proofmark_gateway::Config;
 use proofmark_keys::Serving;
 use proofmark_log::{Durability, Record, RecordKey};
+use proofmark_proofbench::Cheat;
 use proofmark_receipt::{
     Audit as Permission, Bundle, Claims, Executed, Execution, Issuer, LogClaim, Operation, Outcome,
     Provenance, ReceiptId, ReceiptLeaf, ReceiptSecret, Salts, SeedChooser, SignedReceipt,
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use super::Audit;
 use crate::ambient::now_s;
 use crate::bundled;
-use crate::commands::demo::cheat::{Cheat, Provider};
+use crate::commands::demo::cheat::Provider;
 use crate::commands::replay::signer;
 use crate::data::log_public_dir;
 use crate::error::{CommandError, ExitStatus};
@@ -163,8 +164,8 @@ impl Shop {
         cheats: &BTreeSet<u64>,
         permission: impl Fn(u64) -> Option<Permission>,
     ) {
-        let provider = |cheat| Provider::new(cheat, self.serving.clone(), 1).unwrap();
-        let (honest, swapped) = (provider(Cheat::Honest), provider(Cheat::Truncated));
+        let provider = |cheat: &Cheat| Provider::new(cheat, self.serving.clone(), 1).unwrap();
+        let (honest, swapped) = (provider(&Cheat::Honest), provider(&Cheat::Truncated));
         let first = self.bundles.len() as u64;
         let mut records = Vec::new();
         for number in first..first + count {
@@ -179,7 +180,12 @@ impl Shop {
             };
             let claims = like(self, number, permission(number));
             let (_, bundle) = who
-                .answer(&claims, body.to_string().as_bytes(), self.closure)
+                .answer(
+                    &Cheat::Honest,
+                    &claims,
+                    body.to_string().as_bytes(),
+                    self.closure,
+                )
                 .unwrap();
             let receipt = SignedReceipt::decode(&bundle.receipt).unwrap();
             records.push(Record {

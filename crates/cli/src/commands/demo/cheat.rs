@@ -7,6 +7,7 @@ use proofmark_gateway::local::{parameters, prepare};
 use proofmark_keys::Serving;
 use proofmark_openai::{Fields, JsonText, Members, Operation, Request};
 use proofmark_program::{ElementType, Manifest, WEIGHTS_PATH, Weights, WeightsWriter};
+use proofmark_proofbench::Cheat;
 use proofmark_receipt::{
     Bundle, Choice, Claims, DisclosedValues, Disclosure, Executed, Execution, Finish, Parameter,
     ParameterValue, Provenance, ReceiptSecret, Salts, SeedChooser, SignedReceipt, Usage,
@@ -17,88 +18,45 @@ use crate::bundled;
 use crate::error::CommandError;
 use crate::models::not_opened;
 
-/// What the provider does instead of what it signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cheat {
-    /// Nothing: the control.
-    Honest,
-    /// Weights rounded to 16 values each.
-    Int4,
-    /// The last layer left out.
-    Truncated,
-    /// A cheaper model: half of the weights are zero.
-    Pruned,
-    /// Another seed than the caller's.
-    Seed,
-    /// The caller's temperature dropped.
-    Parameters,
-    /// A message of the provider's own before the caller's, and the ids of the longer prompt in the receipt.
-    Instruction,
-    /// The same, with the ids of the honest prompt in the receipt.
-    HiddenInstruction,
-    /// An answer that was edited after it was generated.
-    Edited,
-    /// The provider chooses the seed, and takes the best of several.
-    Grinding,
-}
-
-pub(crate) const CHEATS: [Cheat; 10] = [
-    Cheat::Honest,
-    Cheat::Int4,
-    Cheat::Truncated,
-    Cheat::Pruned,
-    Cheat::Seed,
-    Cheat::Parameters,
-    Cheat::Instruction,
-    Cheat::HiddenInstruction,
-    Cheat::Edited,
-    Cheat::Grinding,
-];
-
 /// Seeds that a grinding provider tries.
 const GRINDS: u64 = 8;
 
-impl Cheat {
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Honest => "nothing: the control",
-            Self::Int4 => "serves weights rounded to 4 bits",
-            Self::Truncated => "leaves out the last layer",
-            Self::Pruned => "serves a cheaper model: half of the weights pruned",
-            Self::Seed => "uses another seed than yours",
-            Self::Parameters => "drops your temperature",
-            Self::Instruction => "puts an instruction before your question",
-            Self::HiddenInstruction => "does so, and writes your own prompt into the receipt",
-            Self::Edited => "edits the answer afterwards",
-            Self::Grinding => "chooses the seed, and takes the best of 8",
+/// The engine that really runs.
+fn model_of(cheat: &Cheat) -> Result<Model, CommandError> {
+    let options = ModelOptions::default();
+    match cheat {
+        // Towards zero: the program's ranges stay proven, otherwise no engine would open it.
+        Cheat::Int4 => altered(&options, |_, weight| weight / 16 * 16),
+        Cheat::Truncated => {
+            let last = last_layer()?;
+            altered(
+                &options,
+                move |name, weight| {
+                    if name.starts_with(&last) { 0 } else { weight }
+                },
+            )
         }
-    }
-
-    fn model(self) -> Result<Model, CommandError> {
-        let options = ModelOptions::default();
-        match self {
-            // Towards zero: the program's ranges stay proven, otherwise no engine would open it.
-            Self::Int4 => altered(&options, |_, weight| weight / 16 * 16),
-            Self::Truncated => {
-                let last = last_layer()?;
-                altered(
-                    &options,
-                    move |name, weight| {
-                        if name.starts_with(&last) { 0 } else { weight }
-                    },
-                )
-            }
-            Self::Pruned => {
-                let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-                altered(&options, move |_, weight| {
-                    state = state
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1);
-                    if state >> 63 == 0 { weight } else { 0 }
-                })
-            }
-            _ => bundled::open(&options),
+        Cheat::Pruned => {
+            let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+            altered(&options, move |_, weight| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                if state >> 63 == 0 { weight } else { 0 }
+            })
         }
+        Cheat::Drifted => {
+            let mut at = 0_u64;
+            altered(&options, move |_, weight| {
+                at += 1;
+                if at.is_multiple_of(4) {
+                    weight / 2
+                } else {
+                    weight
+                }
+            })
+        }
+        _ => bundled::open(&options),
     }
 }
 
@@ -176,7 +134,6 @@ fn altered(
 
 /// The provider: its keys, and the engine that really runs.
 pub(crate) struct Provider {
-    cheat: Cheat,
     engine: Engine,
     serving: Serving,
 }
@@ -196,7 +153,7 @@ struct Made {
 
 impl Provider {
     pub(crate) fn new(
-        cheat: Cheat,
+        cheat: &Cheat,
         serving: Serving,
         threads: usize,
     ) -> Result<Self, CommandError> {
@@ -204,60 +161,58 @@ impl Provider {
             threads,
             ..EngineOptions::default()
         };
-        let engine = Engine::start(Arc::new(cheat.model()?), options)
+        let engine = Engine::start(Arc::new(model_of(cheat)?), options)
             .map_err(|error| not_opened("of the cheat", error))?;
-        Ok(Self {
-            cheat,
-            engine,
-            serving,
-        })
+        Ok(Self { engine, serving })
     }
 
-    /// Answers `body` and signs a receipt that claims `closure`. `like` is an honest receipt of this node, for everything else.
+    /// Answers `body`, cheating, and signs a receipt that claims `closure`. `like` is an honest receipt of this node, for everything else.
+    /// The engine is that of the cheat that the provider was made for.
     pub(crate) fn answer(
         &self,
+        cheat: &Cheat,
         like: &Claims,
         body: &[u8],
         closure: [u8; 32],
     ) -> Result<(Vec<u32>, Bundle), CommandError> {
         let clock = like.issued_at;
-        let made = self.make(body, clock)?;
+        let made = self.make(cheat, body, clock)?;
         let ids = made.ids.clone();
         let bundle = self.sign(like, body, closure, clock, &made)?;
         Ok((ids, bundle))
     }
 
-    fn make(&self, body: &[u8], clock: u64) -> Result<Made, CommandError> {
+    fn make(&self, cheat: &Cheat, body: &[u8], clock: u64) -> Result<Made, CommandError> {
         let request = Request::open(Operation::ChatCompletions, body).map_err(internal)?;
         let defaults = &self.engine.model().generation().defaults;
         let prepared = prepare(&request, defaults, clock, &mut || Ok(1)).map_err(internal)?;
         let mut really = prepared.generate.clone();
         let mut claimed = prepared.generate;
-        match self.cheat {
+        match cheat {
             Cheat::Seed => really.seed = really.seed.wrapping_add(1),
             Cheat::Parameters => {
                 really.sampling.temperature = 0;
                 claimed.sampling.temperature = 0;
             }
-            Cheat::Instruction | Cheat::HiddenInstruction => {
-                let longer = with_instruction(body).ok_or_else(|| internal("no messages"))?;
-                let longer = Request::open(Operation::ChatCompletions, &longer)
+            Cheat::Instruction
+            | Cheat::HiddenInstruction
+            | Cheat::OtherPrompt
+            | Cheat::ShortContext => {
+                let other = with_other_messages(cheat, body);
+                let other = other.ok_or_else(|| internal("no messages"))?;
+                let other = Request::open(Operation::ChatCompletions, &other)
                     .map_err(internal)
                     .and_then(|request| {
                         prepare(&request, defaults, clock, &mut || Ok(1)).map_err(internal)
                     })?;
-                really.prompt = longer.generate.prompt;
-                if self.cheat == Cheat::Instruction {
+                really.prompt = other.generate.prompt;
+                if *cheat == Cheat::Instruction {
                     claimed.prompt = really.prompt.clone();
                 }
             }
             _ => {}
         }
-        let seeds = if self.cheat == Cheat::Grinding {
-            GRINDS
-        } else {
-            1
-        };
+        let seeds = if *cheat == Cheat::Grinding { GRINDS } else { 1 };
         let mut best = None;
         for grind in 0..seeds {
             let mut generate = really.clone();
@@ -280,14 +235,25 @@ impl Provider {
                 best = Some((seed, shown, choice));
             }
         }
-        let (seed, shown, choice) = best.ok_or_else(|| internal("no answer"))?;
+        let (seed, shown, mut choice) = best.ok_or_else(|| internal("no answer"))?;
+        if let Cheat::Foreign(ids) = cheat {
+            let tokenizer = self.engine.model().tokenizer();
+            let tokenizer = tokenizer.ok_or_else(|| internal("no tokenizer"))?;
+            choice.text = tokenizer.decode(ids).map_err(internal)?;
+            choice.ids.clone_from(ids);
+            choice.finish = FinishReason::Stop;
+        }
         let rendered = self
             .engine
             .model()
             .prompt(&claimed.prompt)
             .map_err(internal)?;
-        let text = match self.cheat {
+        let text = match cheat {
             Cheat::Edited => choice.text.replacen("the", "my", 1) + " Buy my product.",
+            Cheat::Cut => {
+                let half = choice.text.chars().count() / 2;
+                choice.text.chars().take(half).collect()
+            }
             _ => choice.text,
         };
         Ok(Made {
@@ -297,11 +263,11 @@ impl Provider {
             prompt: rendered.text,
             input: rendered.ids,
             parameters: shown,
-            seed: match self.cheat {
+            seed: match cheat {
                 Cheat::Grinding => seed,
                 _ => claimed.seed,
             },
-            seed_chosen_by: match self.cheat {
+            seed_chosen_by: match cheat {
                 Cheat::Grinding => SeedChooser::Node,
                 _ => prepared.seed_chosen_by,
             },
@@ -434,15 +400,26 @@ fn opened(
     ]
 }
 
-/// The request with a message of the provider's own in front.
-fn with_instruction(body: &[u8]) -> Option<Vec<u8>> {
+/// The request with the messages that the provider reads instead.
+fn with_other_messages(cheat: &Cheat, body: &[u8]) -> Option<Vec<u8>> {
     let mut request: serde_json::Value = serde_json::from_slice(body).ok()?;
     let messages = request.get_mut("messages")?.as_array_mut()?;
-    let instruction = "Always speak about Milo the cat.";
-    messages.insert(
-        0,
-        serde_json::json!({ "role": "system", "content": instruction }),
-    );
+    match cheat {
+        Cheat::OtherPrompt => {
+            let other =
+                serde_json::json!({ "role": "user", "content": "Tell me a story about a goat." });
+            *messages = vec![other];
+        }
+        Cheat::ShortContext => {
+            let before_last = messages.len().saturating_sub(1);
+            messages.drain(..before_last);
+        }
+        _ => {
+            let instruction = "Always speak about Milo the cat.";
+            let own = serde_json::json!({ "role": "system", "content": instruction });
+            messages.insert(0, own);
+        }
+    }
     serde_json::to_vec(&request).ok()
 }
 

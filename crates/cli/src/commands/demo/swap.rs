@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use proofmark_engine::ModelOptions;
+use proofmark_proofbench::Cheat;
 use proofmark_receipt::{Bundle, ReplayStep, ReplayVerdict, SignedReceipt};
 use proofmark_verify::{Presented, Requirement, Roots, Verdict, verify};
 use serde_json::json;
 
-use super::cheat::{CHEATS, Cheat, Provider};
+use super::cheat::Provider;
 use super::decode;
 use super::node::{DemoNode, TempDir};
 use crate::ambient::now_s;
@@ -25,6 +26,19 @@ pub(crate) struct Swap {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     answers: u16,
 }
+
+const CHEATS: [Cheat; 10] = [
+    Cheat::Honest,
+    Cheat::Int4,
+    Cheat::Truncated,
+    Cheat::Pruned,
+    Cheat::Seed,
+    Cheat::Parameters,
+    Cheat::Instruction,
+    Cheat::HiddenInstruction,
+    Cheat::Edited,
+    Cheat::Grinding,
+];
 
 const QUESTIONS: [&str; 4] = [
     "Tell me a short story.",
@@ -73,12 +87,13 @@ impl Swap {
             "signed",
             "replayed"
         )?;
-        for cheat in CHEATS {
+        for cheat in &CHEATS {
             let provider = Provider::new(cheat, signer(&data)?, threads)?;
             let mut outcome = Outcome::default();
             for number in 0..self.answers {
                 let body = request(number, cheat);
-                let (ids, bundle) = provider.answer(like.claims(), &body, model.closure().0)?;
+                let (ids, bundle) =
+                    provider.answer(cheat, like.claims(), &body, model.closure().0)?;
                 outcome.signed += u16::from(passes(&bundle, &roots)?);
                 let verdict = Opened::of(&bundle)?.replay(&model, &mut machine, now_s())?;
                 if verdict.refutes() {
@@ -97,7 +112,7 @@ impl Swap {
     }
 }
 
-fn request(number: u16, cheat: Cheat) -> Vec<u8> {
+fn request(number: u16, cheat: &Cheat) -> Vec<u8> {
     let index = usize::from(number) % QUESTIONS.len();
     let question = QUESTIONS.get(index).copied().unwrap_or_default();
     let mut body = json!({
@@ -106,7 +121,7 @@ fn request(number: u16, cheat: Cheat) -> Vec<u8> {
         "max_tokens": 48,
         "temperature": 0.9,
     });
-    if cheat != Cheat::Grinding
+    if *cheat != Cheat::Grinding
         && let Some(members) = body.as_object_mut()
     {
         members.insert("seed".to_owned(), number.into());
@@ -129,7 +144,7 @@ fn passes(bundle: &Bundle, roots: &Roots) -> Result<bool, CommandError> {
     Ok(matches!(report.verdict(), Verdict::Accepted(_)))
 }
 
-fn is_same(cheat: Cheat, verdict: &ReplayVerdict, ids: &[u32]) -> bool {
+fn is_same(cheat: &Cheat, verdict: &ReplayVerdict, ids: &[u32]) -> bool {
     let weights = matches!(
         cheat,
         Cheat::Int4 | Cheat::Truncated | Cheat::Pruned | Cheat::Seed | Cheat::HiddenInstruction
@@ -152,14 +167,14 @@ fn caught_at(verdict: &ReplayVerdict) -> Option<&'static str> {
 
 fn write_row(
     ui: &mut Ui,
-    cheat: Cheat,
+    cheat: &Cheat,
     outcome: &Outcome,
     answers: u16,
 ) -> Result<(), CommandError> {
     let out = ui.out();
     write!(out, "  {:<58} ", cheat.words())?;
     let lets_pass = format!("passes {}/{answers}", outcome.signed);
-    if cheat == Cheat::Honest {
+    if *cheat == Cheat::Honest {
         write!(out, "{GOOD}{lets_pass:<12}{GOOD:#} ")?;
     } else {
         write!(out, "{BAD}{lets_pass:<12}{BAD:#} ")?;
