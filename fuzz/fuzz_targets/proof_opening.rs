@@ -1,4 +1,5 @@
-//! Of all bytes, the genuine opening of a genuine commitment is accepted and nothing else; memory stays within the proof's size.
+//! Of all bytes, the genuine opening of a genuine commitment is accepted and nothing else; the second verifier says the same, with the
+//! same code.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -8,6 +9,7 @@ use proofmark_kernels::{Isa, Pool};
 use proofmark_proof::commitment::{Commitment, Level, Plan, Shape, verify};
 use proofmark_proof::field::E;
 use proofmark_proof::{Incoming, Outgoing, Reader, Transcript};
+use proofmark_proof_second as second;
 use proofmark_prover::Machine;
 use proofmark_prover::commitment::{Values, commit, open_with};
 
@@ -52,6 +54,36 @@ static GENUINE: LazyLock<[Genuine; 2]> = LazyLock::new(|| {
     })
 });
 
+/// Largest polynomial that the second verifier, which is slow, is asked about.
+const SECOND_VARIABLES: usize = 14;
+
+/// Bits or a code: what both verifiers say.
+fn judge(
+    commitment: &Commitment,
+    point: &[E],
+    value: E,
+    proof: &[u8],
+) -> Result<u32, &'static str> {
+    let mut incoming = Incoming::new(Transcript::new("fuzz"), proof);
+    let first = verify(commitment, point, value, &mut incoming)
+        .and_then(|account| incoming.finish().map(|()| account.bits()))
+        .map_err(|rejection| rejection.code());
+    if point.len() <= SECOND_VARIABLES {
+        let bytes = commitment.to_bytes();
+        let commitment = second::Commitment::decode(&bytes).expect("a commitment");
+        let opening = second::Opening {
+            commitment: &commitment,
+            point,
+            value,
+        };
+        let mut input = second::Input::new(second::Transcript::new("fuzz"), proof);
+        let judged = second::verify(&opening, &mut input);
+        let judged = judged.and_then(|bits| input.end().map(|()| bits));
+        assert_eq!(judged, first);
+    }
+    first
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((&selector, data)) = data.split_first() else {
         return;
@@ -63,15 +95,8 @@ fuzz_target!(|data: &[u8]| {
             let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % proof.len();
             proof[at] = proof[at].wrapping_add(change[2]);
         }
-        let mut incoming = Incoming::new(Transcript::new("fuzz"), &proof);
-        let accepted = verify(
-            &genuine.commitment,
-            &genuine.point,
-            genuine.value,
-            &mut incoming,
-        );
-        let accepted = accepted.is_ok() && incoming.finish().is_ok();
-        assert_eq!(accepted, proof == genuine.proof);
+        let judged = judge(&genuine.commitment, &genuine.point, genuine.value, &proof);
+        assert_eq!(judged.is_ok(), proof == genuine.proof);
         return;
     }
     let mut reader = Reader::new(data);
@@ -79,6 +104,5 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let point = vec![E::X; commitment.shape.log2_size() as usize];
-    let mut incoming = Incoming::new(Transcript::new("fuzz"), &data[reader.at()..]);
-    assert!(verify(&commitment, &point, value, &mut incoming).is_err());
+    assert!(judge(&commitment, &point, value, &data[reader.at()..]).is_err());
 });
