@@ -8,12 +8,17 @@ fn log2_field() -> f64 {
 }
 
 /// A count over |E|, drawn by challenges that are not quite uniform (§6.4).
-fn field(count: f64) -> f64 {
+pub(crate) fn field(count: f64) -> f64 {
     count * (-log2_field()).exp2() * (1.0 + (-30_f64).exp2())
 }
 
-/// Bits of the sum of all terms, rounded down.
-pub(crate) fn bits(levels: &[Level]) -> u32 {
+/// Bits of a chance, rounded down.
+pub(crate) fn bits(chance: f64) -> u32 {
+    (-chance.log2()).floor().max(0.0) as u32
+}
+
+/// The sum of all terms of an opening.
+pub(crate) fn opening(levels: &[Level]) -> f64 {
     let mut sum = 0.0;
     for (number, level) in levels.iter().enumerate() {
         let w = f64::from(level.w);
@@ -26,5 +31,5 @@ pub(crate) fn bits(levels: &[Level]) -> u32 {
             sum += field(t);
         }
     }
-    (-sum.log2()).floor().max(0.0) as u32
+    sum
 }

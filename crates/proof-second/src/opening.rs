@@ -37,7 +37,12 @@ impl Commitment {
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// Variables of the polynomial.
+    pub(crate) const fn variables(&self) -> usize {
+        self.n as usize
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![self.n as u8, self.w as u8, self.rate as u8];
         bytes.extend(self.root);
         bytes
@@ -113,6 +118,14 @@ fn place(position: usize, bits: u32) -> F {
 /// # Errors
 /// A code of §5.6.
 pub fn verify(opening: &Opening<'_>, input: &mut Input<'_>) -> Result<u32, Code> {
+    chance(opening, input).map(account::bits)
+}
+
+/// Verifies an opening; the chance that a false one passes.
+///
+/// # Errors
+/// A code of §5.6.
+pub(crate) fn chance(opening: &Opening<'_>, input: &mut Input<'_>) -> Result<f64, Code> {
     let commitment = opening.commitment;
     if opening.point.len() != commitment.n as usize {
         return Err("proof.opening.point");
@@ -127,8 +140,8 @@ pub fn verify(opening: &Opening<'_>, input: &mut Input<'_>) -> Result<u32, Code>
     input.transcript.absorb("point", &bytes(opening.point));
     input.transcript.absorb("value", &bytes(&[opening.value]));
     let levels = receive_plan(input, commitment)?;
-    let bits = account::bits(&levels);
-    if bits < 112 {
+    let chance = account::opening(&levels);
+    if account::bits(chance) < 112 {
         return Err("proof.weak");
     }
     let mut sum = opening.value;
@@ -213,5 +226,5 @@ pub fn verify(opening: &Opening<'_>, input: &mut Input<'_>) -> Result<u32, Code>
             root = next;
         }
     }
-    Ok(bits)
+    Ok(chance)
 }

@@ -6,10 +6,21 @@ use proofmark_field::{E, F};
 #[derive(Debug, Clone)]
 pub struct Transcript([u8; 32]);
 
-/// The key that separates a purpose of this protocol from all else that is hashed.
+fn little_endian(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// The name of a purpose of these proofs.
+pub(crate) fn name(purpose: &str) -> String {
+    ["proofmark", "proof", "1", purpose].join("/")
+}
+
+/// The key that separates a purpose from all else that is hashed.
 pub(crate) fn key(purpose: &str) -> [u8; 32] {
-    let separator = ["proofmark", "proof", "1", purpose].join("/") + "\n";
-    *blake3::hash(separator.as_bytes()).as_bytes()
+    *blake3::hash((name(purpose) + "\n").as_bytes()).as_bytes()
 }
 
 impl Transcript {
@@ -50,30 +61,30 @@ impl Transcript {
     }
 
     /// §2.3.
+    pub fn challenges(&mut self, label: &str, count: usize) -> Vec<E> {
+        let bytes = self.squeeze(label, 40 * count);
+        let coordinate = |word: &[u8]| F::from_u64(little_endian(word));
+        let element = |bytes: &[u8]| {
+            let mut coordinates = [F::ZERO; 5];
+            for (place, word) in coordinates.iter_mut().zip(bytes.chunks(8)) {
+                *place = coordinate(word);
+            }
+            E(coordinates)
+        };
+        bytes.chunks(40).map(element).collect()
+    }
+
+    /// One challenge.
     pub fn challenge(&mut self, label: &str) -> E {
-        let bytes = self.squeeze(label, 40);
-        let mut coordinates = [F::ZERO; 5];
-        for (coordinate, word) in coordinates.iter_mut().zip(bytes.chunks(8)) {
-            let word = word
-                .iter()
-                .rev()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-            *coordinate = F::from_u64(word);
-        }
-        E(coordinates)
+        self.challenges(label, 1)[0]
     }
 
     /// §2.3.
     pub fn indices(&mut self, label: &str, count: usize, bits: u32) -> Vec<usize> {
         let bytes = self.squeeze(label, 4 * count);
-        let word = |word: &[u8]| {
-            word.iter()
-                .rev()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-        };
         bytes
             .chunks(4)
-            .map(|bytes| (word(bytes) % (1 << bits)) as usize)
+            .map(|bytes| (little_endian(bytes) % (1 << bits)) as usize)
             .collect()
     }
 
@@ -84,10 +95,6 @@ impl Transcript {
         hasher.update(&self.0);
         hasher.update(nonce);
         let hash = *hasher.finalize().as_bytes();
-        let word = hash[..8]
-            .iter()
-            .rev()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        word.is_multiple_of(1 << bits)
+        little_endian(&hash[..8]).is_multiple_of(1 << bits)
     }
 }

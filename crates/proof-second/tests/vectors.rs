@@ -2,7 +2,10 @@
 #![cfg(test)]
 
 use proofmark_field::{E, F};
-use proofmark_proof_second::{Commitment, Input, Opening, Transcript, verify};
+use proofmark_program::{Program, Weights};
+use proofmark_proof_second::{
+    Commitment, Input, Opening, Statement, Transcript, verify, verify_inference,
+};
 use serde_json::Value;
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -24,13 +27,15 @@ fn extensions(value: &Value) -> Vec<E> {
         .collect()
 }
 
+fn file(name: &str) -> Value {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/proof/");
+    let text = std::fs::read_to_string(format!("{folder}{name}.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 #[test]
 fn every_opening_is_judged_as_its_vector_says() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../vectors/proof/openings.json"
-    );
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let file = file("openings");
     let mut transcript = Transcript::new(file["protocol"].as_str().unwrap());
     for pair in file["absorbed"].as_array().unwrap() {
         transcript.absorb(pair[0].as_str().unwrap(), &bytes(&pair[1]));
@@ -76,4 +81,69 @@ fn every_opening_is_judged_as_its_vector_says() {
         }
     }
     assert!(judged > 30, "{judged}");
+}
+
+fn judge(statement: &Value, proof: &[u8]) -> Result<u32, String> {
+    let integers =
+        |name: &str| -> Vec<Vec<i32>> { serde_json::from_value(statement[name].clone()).unwrap() };
+    let commitment = statement["commitment"].as_str();
+    let commitment =
+        commitment.map(|_| Commitment::decode(&bytes(&statement["commitment"])).unwrap());
+    let digests = ["closure", "receipt", "claims"].map(|name| bytes(&statement[name]));
+    let statement = Statement {
+        program: &Program::decode(&bytes(&statement["program"])).unwrap(),
+        weights: &Weights::open(bytes(&statement["weights"])).unwrap(),
+        commitment: commitment.as_ref(),
+        digests: [&digests[0], &digests[1], &digests[2]],
+        inputs: &integers("inputs"),
+        outputs: &integers("outputs"),
+    };
+    verify_inference(proof, &statement).map_err(str::to_owned)
+}
+
+fn expected(of: &Value) -> Result<u32, String> {
+    match of["code"].as_str() {
+        Some(code) => Err(code.to_owned()),
+        None => Ok(of["bits"].as_u64().unwrap() as u32),
+    }
+}
+
+#[test]
+fn every_proof_of_trees_is_judged_as_its_vector_says() {
+    let file = file("inferences");
+    let mut judged = 0;
+    for vector in file["cases"].as_array().unwrap() {
+        let description = &vector["description"];
+        let (statement, proof) = (&vector["statement"], bytes(&vector["proof"]));
+        if !description.as_str().unwrap().starts_with("trees") {
+            let found = judge(statement, &proof);
+            assert_eq!(found, Err("proof.unsupported".to_owned()), "{description}");
+            continue;
+        }
+        assert_eq!(judge(statement, &proof), expected(vector), "{description}");
+        for change in vector["changes"].as_array().unwrap() {
+            let mut proof = proof.clone();
+            if let Some(length) = change["cut"].as_u64() {
+                proof.truncate(length as usize);
+            } else {
+                let new = bytes(&change["bytes"]);
+                let at = change["at"].as_u64().unwrap() as usize;
+                let end = proof.len().min(at + new.len());
+                proof.splice(at..end, new);
+            }
+            let found = judge(statement, &proof);
+            assert_eq!(found, expected(change), "{description}: {change}");
+            judged += 1;
+        }
+        for other in vector["others"].as_array().unwrap() {
+            let mut statement = statement.clone();
+            for (name, value) in other["statement"].as_object().unwrap() {
+                statement[name] = value.clone();
+            }
+            let found = judge(&statement, &proof);
+            assert_eq!(found, expected(other), "{description}: {other}");
+            judged += 1;
+        }
+    }
+    assert!(judged > 90, "{judged}");
 }
