@@ -50,7 +50,7 @@ impl ChatTemplate {
     ///
     /// The template is rendered with the caller's strings as they are, and again with marked strings. If both are the same text, the second
     /// tells for each character where it came from, and control tokens are recognized before marks are removed. A template whose logic
-    /// depends on marked characters gets fewer of them marked (see [`Level`]); one that cannot be rendered with any is refused.
+    /// depends on marked characters gets fewer of them marked; one that cannot be rendered with any is refused.
     ///
     /// # Errors
     /// [`RequestError`], if the conversation is not one, the template fails on it, or its words cannot be kept apart from control tokens.
