@@ -6,13 +6,21 @@
 
 mod code;
 mod digits;
+mod equality;
+mod fractions;
 mod hash;
+mod integers;
+mod lanes;
 mod planes;
+mod rounds;
 mod rows;
 mod vector;
 
 pub use code::{Code, Encoded, Rows, Words};
 pub use digits::{Columns, fold_rows};
+pub use fractions::Fractions;
 pub use hash::{DigestWords, find_nonce, hash_pairs, hash_rows};
+pub use integers::{evaluate_integers, sum_integers, to_field};
 pub use planes::Planes;
+pub use rounds::{Form, MOST, form_round, form_word_round, pair_round, product_round, word_round};
 pub use rows::{fold_words, sum_words};

@@ -114,6 +114,15 @@ impl Isa {
     pub(crate) const fn kind(self) -> Kind {
         self.0
     }
+
+    /// The instruction set for code over whole vectors only, of at most 16 lanes: this one if the length is so, or plain Rust.
+    pub(crate) const fn for_length(self, length: usize) -> Self {
+        if length.is_multiple_of(16) {
+            self
+        } else {
+            Self::SCALAR
+        }
+    }
 }
 
 impl fmt::Debug for Isa {

@@ -3,20 +3,22 @@
 mod check;
 mod products;
 
-use proofmark_proof::field::{E, F, eq_table};
+use proofmark_kernels::field::{evaluate_integers, to_field};
+use proofmark_proof::field::{E, F};
 use proofmark_proof::fractions::Leaves;
 use proofmark_proof::plan::{Check, ColumnKind, Form, Plan, Rule, Stack, Sum, TensorId};
 use proofmark_proof::protocol::{Fingerprint, Party, Request, degree, factor_point};
 use proofmark_proof::sumcheck::Reduced;
 use proofmark_proof::{Outgoing, Rejection, Transcript};
 
-use crate::ProverError;
-use crate::fractions::{self, Layer};
+use crate::fractions::{self, Layer, Numerators};
 use crate::watch::Watch;
 use crate::witness::Witness;
+use crate::{Machine, ProverError};
 
 /// The prover's side.
 pub struct Prover<'p> {
+    machine: Machine<'p>,
     plan: &'p Plan,
     witness: &'p Witness,
     proof: &'p mut Outgoing,
@@ -31,12 +33,14 @@ pub struct Prover<'p> {
 impl<'p> Prover<'p> {
     /// A prover that has committed to the witness.
     pub fn new(
+        machine: Machine<'p>,
         plan: &'p Plan,
         witness: &'p Witness,
         proof: &'p mut Outgoing,
         watch: &'p dyn Watch,
     ) -> Self {
         Self {
+            machine,
             plan,
             witness,
             proof,
@@ -59,79 +63,69 @@ impl<'p> Prover<'p> {
 
     fn leaves(&self, fingerprint: &Fingerprint) -> Layer {
         let stack = self.plan.leaves();
-        let size = 1 << stack.variables();
-        let mut leaves = Layer {
-            numerators: vec![E::ZERO; size],
-            denominators: vec![E::ONE; size],
-        };
+        let mut leaves = Layer::neutral(stack.variables());
         let [digits, _] = self.plan.column_groups();
-        let square = fingerprint.lambda * fingerprint.lambda;
-        let mut slots = stack.slots().iter();
-        for (column, slot) in digits.iter().zip(slots.by_ref()) {
+        // The denominator is affine in both parts of a key.
+        let start = |table: usize| fingerprint.denominator(table as u32, E::ZERO, E::ZERO);
+        let first = E::ZERO - fingerprint.lambda;
+        let second = first * fingerprint.lambda;
+        let mut slots = stack.slots().iter().map(|slot| slot.offset() as usize);
+        for (column, offset) in digits.iter().zip(slots.by_ref()) {
             let column = &self.plan.columns[*column];
             let ColumnKind::Digit(width) = column.kind else {
                 continue;
             };
             let start = fingerprint.denominator(0, E::new(width), E::ZERO);
-            let offset = slot.offset() as usize;
-            for (at, value) in self.values_of(column.tensor).iter().enumerate() {
-                leaves.numerators[offset + at] = E::ONE;
-                leaves.denominators[offset + at] = start - square.scale(F::from_i32(*value));
-            }
+            let keys = [(second, self.values_of(column.tensor))];
+            leaves.set(self.machine, offset, Numerators::One, start, &keys);
         }
-        for (lookup, slot) in self.plan.lookups.iter().zip(slots.by_ref()) {
-            let keys = self
-                .values_of(lookup.keys.0)
-                .iter()
-                .zip(self.values_of(lookup.keys.1));
-            let offset = slot.offset() as usize;
-            for (at, (first, second)) in keys.enumerate() {
-                leaves.numerators[offset + at] = E::ONE;
-                leaves.denominators[offset + at] = fingerprint.denominator(
-                    lookup.table as u32 + 1,
-                    integer(*first),
-                    integer(*second),
-                );
-            }
+        for (lookup, offset) in self.plan.lookups.iter().zip(slots.by_ref()) {
+            let (one, other) = lookup.keys;
+            let keys = [
+                (first, self.values_of(one)),
+                (second, self.values_of(other)),
+            ];
+            let start = start(lookup.table + 1);
+            leaves.set(self.machine, offset, Numerators::One, start, &keys);
         }
-        if let (Some(slot), Some(counts)) = (slots.next(), self.plan.digit_multiplicity()) {
-            let offset = slot.offset() as usize;
-            for (row, count) in self.values_of(counts).iter().enumerate() {
-                let width = row.max(1).ilog2();
-                let value = row as u32 - if row == 0 { 0 } else { 1 << width };
-                leaves.numerators[offset + row] = -integer(*count);
-                leaves.denominators[offset + row] =
-                    fingerprint.denominator(0, E::new(width), E::new(value));
-            }
+        if let (Some(counts), Some(offset)) = (self.plan.digit_multiplicity(), slots.next()) {
+            let counts = self.values_of(counts);
+            let (widths, values): (Vec<i32>, Vec<i32>) = (0..counts.len() as i32)
+                .map(|row| (row.max(1).ilog2() as i32, row))
+                .map(|(width, row)| (width, if row == 0 { 0 } else { row - (1 << width) }))
+                .unzip();
+            let keys = [(first, widths.as_slice()), (second, values.as_slice())];
+            leaves.set(
+                self.machine,
+                offset,
+                Numerators::Minus(counts),
+                start(0),
+                &keys,
+            );
         }
-        for ((number, table), slot) in (1..).zip(&self.plan.tables).zip(slots) {
-            let rows = self
-                .values_of(table.multiplicity)
-                .iter()
-                .zip(self.values_of(table.values));
-            let offset = slot.offset() as usize;
-            for (row, (count, value)) in rows.enumerate() {
-                leaves.numerators[offset + row] = -integer(*count);
-                leaves.denominators[offset + row] =
-                    fingerprint.denominator(number, E::new(row as u32), integer(*value));
-            }
+        for ((number, table), offset) in (1..).zip(&self.plan.tables).zip(slots) {
+            let counts = self.values_of(table.multiplicity);
+            let rows: Vec<i32> = (0..counts.len() as i32).collect();
+            let keys = [
+                (first, rows.as_slice()),
+                (second, self.values_of(table.values)),
+            ];
+            let counts = Numerators::Minus(counts);
+            leaves.set(self.machine, offset, counts, start(number), &keys);
         }
         leaves
     }
 
-    /// Values at one point of several tensors.
+    /// Values at their points of several tensors.
     fn evaluate(&self, requests: &[Request]) -> Vec<E> {
-        let mut table: (&[E], Vec<E>) = (&[], vec![E::ONE]);
+        let Machine { pool, isa } = self.machine;
         requests
             .iter()
             .map(|request| {
                 if let Some((_, value)) = self.known.iter().find(|(known, _)| known == request) {
                     return *value;
                 }
-                if table.0 != request.point.as_slice() {
-                    table = (&request.point, eq_table(&request.point));
-                }
-                weigh(&table.1, self.values_of(request.tensor))
+                evaluate_integers(self.values_of(request.tensor), &request.point, pool, isa)
             })
             .collect()
     }
@@ -144,20 +138,6 @@ fn steps(plan: &Plan) -> usize {
         .iter()
         .filter(|tensor| matches!(tensor.rule, Rule::Sum(_)));
     1 + plan.checks.len() + sums.count()
-}
-
-fn integer(value: i32) -> E {
-    E::from_base(F::from_i32(value))
-}
-
-/// Σ weight·value.
-pub(crate) fn weigh(weights: &[E], values: &[i32]) -> E {
-    weights
-        .iter()
-        .zip(values)
-        .filter(|(_, value)| **value != 0)
-        .map(|(weight, value)| weight.scale(F::from_i32(*value)))
-        .sum()
 }
 
 impl Party for Prover<'_> {
@@ -176,14 +156,12 @@ impl Party for Prover<'_> {
     fn digits(&mut self, point: &[E]) -> Result<E, ProverError> {
         let stack = self.plan.leaves();
         let [digits, _] = self.plan.column_groups();
+        let Machine { pool, isa } = self.machine;
         let mut sum = E::ZERO;
-        let mut table: (&[E], Vec<E>) = (&[], vec![E::ONE]);
         for (column, slot) in digits.iter().zip(stack.slots()) {
             let (weight, rest) = slot.split(point);
-            if table.0 != rest {
-                table = (rest, eq_table(rest));
-            }
-            sum += weight * weigh(&table.1, self.values_of(self.plan.columns[*column].tensor));
+            let values = self.values_of(self.plan.columns[*column].tensor);
+            sum += weight * evaluate_integers(values, rest, pool, isa);
         }
         self.proof.send_extensions("digits", &[sum]);
         Ok(sum)
@@ -205,12 +183,12 @@ impl Party for Prover<'_> {
     fn fractions(&mut self, fingerprint: &Fingerprint) -> Result<Leaves, ProverError> {
         self.step()?;
         let leaves = self.leaves(fingerprint);
-        Ok(fractions::prove(leaves, self.proof))
+        Ok(fractions::prove(self.machine, leaves, self.proof))
     }
 
     fn check(&mut self, check: &Check, form: &Form, tau: &[E]) -> Result<Reduced, ProverError> {
         self.step()?;
-        let ended = check::prove(self.witness, check, form, tau, self.proof);
+        let ended = check::prove(self.machine, self.witness, check, form, tau, self.proof);
         self.known = check
             .wires
             .iter()
@@ -229,8 +207,8 @@ impl Party for Prover<'_> {
 
     fn sum(&mut self, sum: &Sum, points: &[(E, Vec<E>)], claim: E) -> Result<Reduced, ProverError> {
         self.step()?;
-        let (products, factors) = products::of_sum(self.witness, sum, points);
-        let ended = products.prove(claim, degree(sum), self.proof);
+        let (products, factors) = products::of_sum(self.machine, self.witness, sum, points);
+        let ended = products.prove(self.machine, claim, degree(sum), self.proof);
         self.known = factors
             .into_iter()
             .map(|(claim, factor, table)| {
@@ -248,14 +226,18 @@ impl Party for Prover<'_> {
 }
 
 /// A vector over a stack, of which the digits and the other columns are parts.
-pub(crate) fn stacked(plan: &Plan, witness: &Witness, stack: &Stack) -> Vec<F> {
+pub(crate) fn stacked(
+    machine: Machine<'_>,
+    plan: &Plan,
+    witness: &Witness,
+    stack: &Stack,
+) -> Vec<F> {
     let mut values = vec![F::ZERO; 1 << stack.variables()];
     for (column, slot) in plan.column_groups().concat().into_iter().zip(stack.slots()) {
         let offset = slot.offset() as usize;
         let column = &witness.values[plan.columns[column].tensor];
-        for (place, value) in values[offset..].iter_mut().zip(column) {
-            *place = F::from_i32(*value);
-        }
+        let place = &mut values[offset..][..column.len()];
+        to_field(column, place, machine.pool, machine.isa);
     }
     values
 }
@@ -268,6 +250,8 @@ impl From<Rejection> for ProverError {
 
 #[cfg(test)]
 mod tests {
+    use proofmark_proof::field::eq_table;
+
     use super::*;
 
     #[test]

@@ -1,8 +1,9 @@
 //! Whole proofs (specs/05-proof.md §7).
 
+use proofmark_kernels::field::{Planes, evaluate_integers};
 use proofmark_program::{CheckedProgram, Program};
 use proofmark_proof::commitment::Shape;
-use proofmark_proof::field::{E, F, eq_table};
+use proofmark_proof::field::{E, F};
 use proofmark_proof::plan::{
     Choices, ConstantType, Plan, WALK, constant_types, padded, plan, plan_generation,
 };
@@ -10,7 +11,7 @@ use proofmark_proof::protocol::{Functional, Openings, Reduction, StackClaim, run
 use proofmark_proof::{Limbs, Outgoing, Statement, WeightsCommitment, WeightsMode};
 
 use crate::commitment::{Committed, Values, commit, open};
-use crate::party::{Prover, stacked, weigh};
+use crate::party::{Prover, stacked};
 use crate::sumcheck::prove_product;
 use crate::witness::{Given, Witness, longest_walk};
 use crate::{Machine, ProverError, Watch, estimate};
@@ -143,6 +144,9 @@ pub fn outputs(
         .map(|&tensor| witness.elements(&plan.tensors[tensor].shape, tensor))
         .collect())
 }
+
+/// Elements that a thread converts at a time.
+const PIECE: usize = 1 << 13;
 
 /// Width of digits: most of what is looked up has 13 bits or more, and the table stays small.
 const DIGIT_BITS: u32 = 12;
@@ -279,12 +283,15 @@ pub fn prove_witness(
         proof.send("walk", &(places as u16).to_le_bytes());
     }
     let stack = plan.witness();
-    let values = stacked(plan, witness, &stack);
+    let values = stacked(machine, plan, witness, &stack);
     let shape = Shape::for_size(stack.variables() as u32).map_err(ProverError::Protocol)?;
     let committed = commit(machine, Values::Base(&values), shape)?;
     proof.send_bound(&committed.commitment().to_bytes());
     committed.commitment().absorb(proof.transcript());
-    let openings = run(plan, &mut Prover::new(plan, witness, &mut proof, watch))?;
+    let openings = run(
+        plan,
+        &mut Prover::new(machine, plan, witness, &mut proof, watch),
+    )?;
     open_witness(machine, plan, &openings, &values, &committed, &mut proof)?;
     match (statement.weights, weights) {
         (WeightsMode::Public(_), _) => {}
@@ -338,12 +345,11 @@ fn open_weights(
             let values: Vec<E> = if count == 1 {
                 vec![claim.value]
             } else {
-                let table = eq_table(&claim.point);
                 let limb = |number: usize| {
                     let start = limbs.stack().slots()[first + number].offset() as usize;
-                    let bytes = &weights.bytes[start..start + table.len()];
+                    let bytes = &weights.bytes[start..start + (1 << claim.point.len())];
                     let values: Vec<i32> = bytes.iter().map(|byte| i32::from(*byte)).collect();
-                    weigh(&table, &values)
+                    evaluate_integers(&values, &claim.point, machine.pool, machine.isa)
                 };
                 let values: Vec<E> = (0..count).map(limb).collect();
                 proof.send_extensions("limbs", &values);
@@ -364,11 +370,14 @@ fn open_weights(
         claims: &claims,
         gamma: proof.transcript().challenge("openings"),
     };
-    let values: Vec<F> = weights
-        .bytes
-        .iter()
-        .map(|byte| F::from_i32(i32::from(*byte)))
-        .collect();
+    let mut values = vec![F::ZERO; weights.bytes.len()];
+    machine
+        .pool
+        .for_each_chunk(&mut values, PIECE, |piece, values| {
+            for (value, byte) in values.iter_mut().zip(&weights.bytes[piece * PIECE..]) {
+                *value = F::from_i32(i32::from(*byte));
+            }
+        });
     reduce(machine, &reduction, &values, &weights.committed, proof)
 }
 
@@ -380,21 +389,24 @@ fn reduce(
     committed: &Committed<'_>,
     proof: &mut Outgoing,
 ) -> Result<(), ProverError> {
-    let weights = weights_of(reduction, values.len());
-    let ended = prove_product(values, weights, reduction.claim(), proof);
+    let weights = weights_of(machine, reduction, values.len());
+    let ended = prove_product(machine, values, weights, reduction.claim(), proof);
     proof.send_extensions("opened", &ended.tables[..1]);
     open(machine, committed, &ended.reduced.point, proof)?;
     Ok(())
 }
 
 /// The weight of each element of a stack in the claims.
-fn weights_of(reduction: &Reduction<'_>, size: usize) -> Vec<E> {
-    let mut weights = vec![E::ZERO; size];
+fn weights_of(machine: Machine<'_>, reduction: &Reduction<'_>, size: usize) -> Planes {
+    let Machine { pool, isa } = machine;
+    let mut weights = Planes::zeros(size);
+    let mut fresh = vec![true; reduction.stack.slots().len()];
     let mut add = |slot: usize, factor: E, point: &[E]| {
         let offset = reduction.stack.slots()[slot].offset() as usize;
-        let table = scaled_eq_table(point, factor);
-        for (place, weight) in weights[offset..].iter_mut().zip(table) {
-            *place += weight;
+        if std::mem::replace(&mut fresh[slot], false) {
+            weights.set_eq(offset, point, factor, pool, isa);
+        } else {
+            weights.add_eq(offset, point, factor, pool, isa);
         }
     };
     let mut power = E::ONE;
@@ -414,21 +426,4 @@ fn weights_of(reduction: &Reduction<'_>, size: usize) -> Vec<E> {
         power *= reduction.gamma;
     }
     weights
-}
-
-/// factor·eq(point, ·).
-fn scaled_eq_table(point: &[E], factor: E) -> Vec<E> {
-    let mut table = vec![E::ZERO; 1 << point.len()];
-    table[0] = factor;
-    let mut len = 1;
-    // From the last variable, so that each pass writes the next part of the table.
-    for r in point.iter().rev() {
-        let (low, high) = table.split_at_mut(len);
-        for (low, high) in low.iter_mut().zip(high) {
-            *high = *low * *r;
-            *low -= *high;
-        }
-        len *= 2;
-    }
-    table
 }

@@ -5,6 +5,8 @@ mod rows;
 mod sums;
 mod walks;
 
+use std::borrow::Cow;
+
 use proofmark_kernels::Pool;
 use proofmark_proof::field::F;
 use proofmark_proof::plan::{
@@ -13,6 +15,9 @@ use proofmark_proof::plan::{
 
 use crate::ProverError;
 pub use walks::longest_walk;
+
+/// Elements that a thread computes at a time.
+const PIECE: usize = 1 << 13;
 
 /// What a prover is given.
 #[derive(Debug, Clone, Copy)]
@@ -237,6 +242,28 @@ impl Projection {
                 .collect(),
             low_bits,
         }
+    }
+
+    /// Values at the picked bits of all indices of so many variables.
+    #[must_use]
+    pub fn apply<'v>(&self, variables: usize, values: &'v [i32], pool: &Pool) -> Cow<'v, [i32]> {
+        let size = 1 << variables;
+        if size == values.len() && self.is_identity() {
+            return Cow::Borrowed(values);
+        }
+        let mut picked = vec![0; size];
+        pool.for_each_chunk(&mut picked, PIECE, |piece, picked| {
+            for (value, at) in picked.iter_mut().zip(piece * PIECE..) {
+                *value = values[self.at(at)];
+            }
+        });
+        Cow::Owned(picked)
+    }
+
+    fn is_identity(&self) -> bool {
+        let low = self.low.iter().enumerate().all(|(at, &to)| at == to);
+        let mut high = self.high.iter().enumerate();
+        low && high.all(|(at, &to)| at << self.low_bits == to)
     }
 
     /// The picked bits of an index.

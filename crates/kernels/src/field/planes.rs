@@ -6,8 +6,11 @@
     reason = "a function is compiled for the instruction set of the one that it is inlined into"
 )]
 
+use std::ops::Range;
+
 use proofmark_field::{DEGREE, E, F};
 
+use super::lanes::{add, load, load_mut, load_words, mul, scale, splat, store, sub};
 use super::vector::{Vector, vectors};
 use crate::{Isa, Pool};
 
@@ -40,6 +43,30 @@ impl Planes {
         }
     }
 
+    /// A vector of these elements, which threads compute.
+    #[must_use]
+    pub fn filled(len: usize, pool: &Pool, element: impl Fn(usize) -> E + Sync) -> Self {
+        let mut vector = Self::zeros(len);
+        vector.for_each_piece(0..len, pool, |start, out| {
+            for i in 0..out[0].len() {
+                for (plane, value) in out.iter_mut().zip(element(start + i).0) {
+                    plane[i] = value.to_word();
+                }
+            }
+        });
+        vector
+    }
+
+    /// A vector of zeros.
+    #[must_use]
+    pub fn zeros(len: usize) -> Self {
+        Self {
+            words: vec![0; DEGREE * len],
+            stride: len,
+            len,
+        }
+    }
+
     /// How many elements.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -62,6 +89,32 @@ impl Planes {
         E(std::array::from_fn(|c| {
             F::from_word(self.words[c * self.stride + i])
         }))
+    }
+
+    /// Changes element i.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn set(&mut self, i: usize, element: E) {
+        assert!(i < self.len, "an element");
+        for (c, value) in element.0.iter().enumerate() {
+            self.words[c * self.stride + i] = value.to_word();
+        }
+    }
+
+    /// Sets all elements of a range to one value.
+    ///
+    /// # Panics
+    /// If the range is not inside.
+    pub fn fill(&mut self, range: Range<usize>, element: E) {
+        for (plane, value) in self
+            .pieces(range.clone(), range.len())
+            .iter_mut()
+            .flatten()
+            .zip(element.0)
+        {
+            plane.fill(value.to_word());
+        }
     }
 
     /// All elements.
@@ -112,31 +165,8 @@ impl Planes {
         }
     }
 
-    fn planes(&self) -> [&[u32]; DEGREE] {
+    pub(super) fn planes(&self) -> [&[u32]; DEGREE] {
         std::array::from_fn(|c| &self.words[c * self.stride..][..self.len])
-    }
-
-    /// The polynomial `Σ_i a[i](X)·b[i](X)` over the first variable X, both vectors being linear in it: its value at 0 and its
-    /// coefficient of X².
-    ///
-    /// # Panics
-    /// If lengths differ or are odd.
-    #[must_use]
-    pub fn product_round(&self, other: &Self, pool: &Pool, isa: Isa) -> (E, E) {
-        assert!(
-            self.len == other.len && self.len.is_multiple_of(2),
-            "two vectors of one even length"
-        );
-        let half = self.len / 2;
-        let (a, b) = (self.planes(), other.planes());
-        let mut sums = vec![(E::ZERO, E::ZERO); half.div_ceil(TASK)];
-        pool.for_each(&mut sums, |task, sum| {
-            let start = task * TASK;
-            let count = TASK.min(half - start);
-            *sum = vectors!(isa, round(a: [&[u32]; DEGREE], b: [&[u32]; DEGREE], half: usize, start: usize, count: usize) -> (E, E));
-        });
-        sums.into_iter()
-            .fold((E::ZERO, E::ZERO), |(a, b), (c, d)| (a + c, b + d))
     }
 
     /// Sets the first variable to `z`.
@@ -144,27 +174,95 @@ impl Planes {
     /// # Panics
     /// If the length is odd.
     pub fn bind(&mut self, z: E, pool: &Pool, isa: Isa) {
+        self.halves(pool, |low, high| {
+            let isa = isa.for_length(high[0].len());
+            vectors!(isa, bound(z: E, low: &mut [&mut [u32]; DEGREE], high: [&[u32]; DEGREE]));
+        });
+    }
+
+    /// Sums over the first variable.
+    ///
+    /// # Panics
+    /// If the length is odd.
+    pub fn sum_first(&mut self, pool: &Pool, isa: Isa) {
+        self.halves(pool, |low, high| {
+            let isa = isa.for_length(high[0].len());
+            vectors!(isa, summed(low: &mut [&mut [u32]; DEGREE], high: [&[u32]; DEGREE]));
+        });
+    }
+
+    /// Puts something of both halves into the first one, which is then all.
+    fn halves(
+        &mut self,
+        pool: &Pool,
+        combine: impl Fn(&mut [&mut [u32]; DEGREE], [&[u32]; DEGREE]) + Sync,
+    ) {
         assert!(self.len.is_multiple_of(2), "an even length");
         let half = self.len / 2;
-        let mut words = vec![0; DEGREE * half];
-        let planes = self.planes();
-        let mut pieces: Vec<[&mut [u32]; DEGREE]> = Vec::new();
-        let mut rests: Vec<&mut [u32]> = words.chunks_exact_mut(half.max(1)).collect();
-        for start in (0..half).step_by(TASK) {
-            let count = TASK.min(half - start);
-            let mut piece: [&mut [u32]; DEGREE] = Default::default();
-            for (piece, rest) in piece.iter_mut().zip(&mut rests) {
-                let (first, last) = std::mem::take(rest).split_at_mut(count);
-                (*piece, *rest) = (first, last);
-            }
-            pieces.push(piece);
+        let mut lows: [&mut [u32]; DEGREE] = Default::default();
+        let mut highs: [&[u32]; DEGREE] = Default::default();
+        let planes = self.words.chunks_exact_mut(self.stride.max(1));
+        for ((plane, low), high) in planes.zip(&mut lows).zip(&mut highs) {
+            let (first, rest) = plane.split_at_mut(half);
+            (*low, *high) = (first, &rest[..half]);
         }
-        pool.for_each(&mut pieces, |task, out| {
-            let start = task * TASK;
-            vectors!(isa, bound(planes: [&[u32]; DEGREE], half: usize, start: usize, z: E, out: &mut [&mut [u32]; DEGREE]));
+        pool.for_each(&mut pieces(lows, TASK), |task, low| {
+            let (start, count) = (task * TASK, low[0].len());
+            combine(low, highs.map(|high| &high[start..][..count]));
         });
-        self.words = words;
-        (self.stride, self.len) = (half, half);
+        self.len = half;
+    }
+
+    /// The vector over the base field with its first variable set to `z`.
+    ///
+    /// # Panics
+    /// If the length is odd.
+    #[must_use]
+    pub fn bound(values: &[F], z: E, pool: &Pool, isa: Isa) -> Self {
+        assert!(values.len().is_multiple_of(2), "an even length");
+        let (low, high) = values.split_at(values.len() / 2);
+        let mut bound = Self::zeros(low.len());
+        bound.for_each_piece(0..low.len(), pool, |start, out| {
+            let (count, isa) = (out[0].len(), isa.for_length(out[0].len()));
+            let (low, high) = (&low[start..][..count], &high[start..][..count]);
+            vectors!(isa, bound_words(z: E, low: &[F], high: &[F], out: &mut [&mut [u32]; DEGREE]));
+        });
+        bound
+    }
+
+    /// Calls `task` with pieces of a range, and where each begins in it.
+    pub(super) fn for_each_piece(
+        &mut self,
+        range: Range<usize>,
+        pool: &Pool,
+        task: impl Fn(usize, &mut [&mut [u32]; DEGREE]) + Sync,
+    ) {
+        self.for_each_piece_of(TASK, range, pool, task);
+    }
+
+    /// As [`for_each_piece`](Self::for_each_piece), pieces having this many elements.
+    pub(super) fn for_each_piece_of(
+        &mut self,
+        size: usize,
+        range: Range<usize>,
+        pool: &Pool,
+        task: impl Fn(usize, &mut [&mut [u32]; DEGREE]) + Sync,
+    ) {
+        pool.for_each(&mut self.pieces(range, size), |number, piece| {
+            task(number * size, piece);
+        });
+    }
+
+    /// Pieces of a range, of this many elements.
+    pub(super) fn pieces(&mut self, range: Range<usize>, size: usize) -> Vec<[&mut [u32]; DEGREE]> {
+        let mut planes: [&mut [u32]; DEGREE] = Default::default();
+        for (place, plane) in planes
+            .iter_mut()
+            .zip(self.words.chunks_exact_mut(self.stride.max(1)))
+        {
+            *place = &mut plane[range.clone()];
+        }
+        pieces(planes, size)
     }
 
     /// Adds `Σ_k coefficients[k]·places[k]^i` to each element i.
@@ -226,173 +324,56 @@ fn vectors_add(values: &mut [u32], terms: &[u32]) {
     }
 }
 
-/// An element in each lane.
-type Lanes<V> = [V; DEGREE];
-
-/// # Safety
-/// The instruction set of `V` is there.
-#[inline(always)]
-unsafe fn splat<V: Vector>(value: E) -> Lanes<V> {
-    let [a, b, c, d, e] = value.0;
-    // SAFETY: the caller's word.
-    unsafe {
-        [
-            V::splat(a.to_word()),
-            V::splat(b.to_word()),
-            V::splat(c.to_word()),
-            V::splat(d.to_word()),
-            V::splat(e.to_word()),
-        ]
-    }
-}
-
-// Arrays are written out: a closure would be compiled for the target's baseline before it is inlined.
-
-#[inline(always)]
-fn add<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> Lanes<V> {
-    [
-        a[0].add(b[0]),
-        a[1].add(b[1]),
-        a[2].add(b[2]),
-        a[3].add(b[3]),
-        a[4].add(b[4]),
-    ]
-}
-
-#[inline(always)]
-fn sub<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> Lanes<V> {
-    [
-        a[0].sub(b[0]),
-        a[1].sub(b[1]),
-        a[2].sub(b[2]),
-        a[3].sub(b[3]),
-        a[4].sub(b[4]),
-    ]
-}
-
-/// Σ aᵢ·bᵢ.
-#[inline(always)]
-fn dot<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> V {
-    let sum = a[0].mul(b[0]).add(a[1].mul(b[1]));
-    let sum = sum.add(a[2].mul(b[2]).add(a[3].mul(b[3])));
-    sum.add(a[4].mul(b[4]))
-}
-
-/// The product modulo x⁵ + x² − 1, as `proofmark_field` has it.
-#[inline(always)]
-fn mul<V: Vector>(a: Lanes<V>, b: Lanes<V>) -> Lanes<V> {
-    let [b0, b1, b2, b3, b4] = b;
-    let (b14, b03, b42) = (b1.sub(b4), b0.sub(b3), b4.sub(b2));
-    let b341 = b3.sub(b14);
-    [
-        dot(a, [b0, b4, b3, b2, b14]),
-        dot(a, [b1, b0, b4, b3, b2]),
-        dot(a, [b2, b14, b03, b42, b341]),
-        dot(a, [b3, b2, b14, b03, b42]),
-        dot(a, [b4, b3, b2, b14, b03]),
-    ]
-}
-
-/// LANES elements of planes from `at` on.
-///
-/// # Safety
-/// The instruction set of `V` is there; there are as many.
-#[inline(always)]
-unsafe fn load<V: Vector>(planes: [&[u32]; DEGREE], at: usize) -> Lanes<V> {
-    let [a, b, c, d, e] = planes;
-    // SAFETY: the caller's word.
-    unsafe {
-        [
-            V::load(a[at..].as_ptr()),
-            V::load(b[at..].as_ptr()),
-            V::load(c[at..].as_ptr()),
-            V::load(d[at..].as_ptr()),
-            V::load(e[at..].as_ptr()),
-        ]
-    }
-}
-
-/// The sum of all lanes.
-#[inline(always)]
-pub(super) fn total<V: Vector>(value: Lanes<V>) -> E {
-    E(value.map(|v| {
-        v.words()
-            .iter()
-            .take(V::LANES)
-            .map(|&word| F::from_word(word))
-            .sum()
-    }))
-}
-
-/// # Safety
-/// The instruction set of `V` is there; planes have 2·half elements, and start + count ≤ half.
-#[inline(always)]
-unsafe fn round<V: Vector>(
-    a: [&[u32]; DEGREE],
-    b: [&[u32]; DEGREE],
-    half: usize,
-    start: usize,
-    count: usize,
-) -> (E, E) {
-    let whole = count - count % V::LANES;
-    // SAFETY: the caller's word.
-    let (mut constant, mut leading) = unsafe { (splat::<V>(E::ZERO), splat::<V>(E::ZERO)) };
-    for i in (start..start + whole).step_by(V::LANES) {
-        // SAFETY: within the first half, and within the second.
-        let (a0, a1, b0, b1) = unsafe {
-            (
-                load::<V>(a, i),
-                load::<V>(a, half + i),
-                load::<V>(b, i),
-                load::<V>(b, half + i),
-            )
-        };
-        constant = add(constant, mul(a0, b0));
-        leading = add(leading, mul(sub(a1, a0), sub(b1, b0)));
-    }
-    let (mut constant, mut leading) = (total(constant), total(leading));
-    let at = |planes: [&[u32]; DEGREE], i: usize| E(planes.map(|plane| F::from_word(plane[i])));
-    for i in start + whole..start + count {
-        constant += at(a, i) * at(b, i);
-        leading += (at(a, half + i) - at(a, i)) * (at(b, half + i) - at(b, i));
-    }
-    (constant, leading)
-}
-
-/// # Safety
-/// The instruction set of `V` is there; planes have 2·half elements, and start + the length of `out` ≤ half.
-#[inline(always)]
-unsafe fn bound<V: Vector>(
-    planes: [&[u32]; DEGREE],
-    half: usize,
-    start: usize,
-    z: E,
-    out: &mut [&mut [u32]; DEGREE],
-) {
-    let count = out[0].len();
-    let whole = count - count % V::LANES;
-    // SAFETY: the caller's word.
-    let wide = unsafe { splat::<V>(z) };
-    for i in (0..whole).step_by(V::LANES) {
-        // SAFETY: within the first half, and within the second.
-        let (low, high) = unsafe {
-            (
-                load::<V>(planes, start + i),
-                load::<V>(planes, half + start + i),
-            )
-        };
-        let value = add(low, mul(sub(high, low), wide));
-        for (out, value) in out.iter_mut().zip(value) {
-            // SAFETY: LANES words from i on.
-            unsafe { value.store(out[i..][..V::LANES].as_mut_ptr()) };
+/// Planes cut into pieces of this many elements.
+fn pieces(planes: [&mut [u32]; DEGREE], size: usize) -> Vec<[&mut [u32]; DEGREE]> {
+    let size = size.max(1);
+    let len = planes[0].len();
+    let mut pieces: Vec<[&mut [u32]; DEGREE]> = Vec::with_capacity(len.div_ceil(size));
+    pieces.resize_with(len.div_ceil(size), Default::default);
+    for (c, plane) in planes.into_iter().enumerate() {
+        for (piece, part) in pieces.iter_mut().zip(plane.chunks_mut(size)) {
+            piece[c] = part;
         }
     }
-    for i in whole..count {
-        let at = |i: usize| E(planes.map(|plane| F::from_word(plane[i])));
-        let (low, high) = (at(start + i), at(half + start + i));
-        for (out, value) in out.iter_mut().zip((low + (high - low) * z).0) {
-            out[i] = value.to_word();
-        }
+    pieces
+}
+
+/// # Safety
+/// The instruction set of `V` is there; all planes have one length, of whole vectors.
+#[inline(always)]
+unsafe fn bound<V: Vector>(z: E, low: &mut [&mut [u32]; DEGREE], high: [&[u32]; DEGREE]) {
+    // SAFETY: the caller's word.
+    let z = unsafe { splat::<V>(z) };
+    for i in (0..high[0].len()).step_by(V::LANES) {
+        // SAFETY: the caller's word.
+        let (first, second) = unsafe { (load_mut::<V>(low, i), load::<V>(high, i)) };
+        store(add(first, mul(sub(second, first), z)), low, i);
+    }
+}
+
+/// # Safety
+/// The instruction set of `V` is there; all planes have one length, of whole vectors.
+#[inline(always)]
+unsafe fn summed<V: Vector>(low: &mut [&mut [u32]; DEGREE], high: [&[u32]; DEGREE]) {
+    for i in (0..high[0].len()).step_by(V::LANES) {
+        // SAFETY: the caller's word.
+        let sum = unsafe { add(load_mut::<V>(low, i), load::<V>(high, i)) };
+        store(sum, low, i);
+    }
+}
+
+/// # Safety
+/// The instruction set of `V` is there; all have one length, of whole vectors.
+#[inline(always)]
+unsafe fn bound_words<V: Vector>(z: E, low: &[F], high: &[F], out: &mut [&mut [u32]; DEGREE]) {
+    // SAFETY: the caller's word.
+    let z = unsafe { splat::<V>(z) };
+    for i in (0..low.len()).step_by(V::LANES) {
+        // SAFETY: the caller's word.
+        let (first, second) = unsafe { (load_words::<V>(low, i), load_words::<V>(high, i)) };
+        let mut value = scale(z, second.sub(first));
+        value[0] = value[0].add(first);
+        store(value, out, i);
     }
 }
 

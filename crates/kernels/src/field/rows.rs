@@ -8,7 +8,7 @@
 
 use proofmark_field::{DEGREE, E, F};
 
-use super::planes::total;
+use super::lanes::total;
 use super::vector::{Vector, vectors};
 use crate::{Isa, Pool};
 

@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
-use proofmark_field::{E, F, P};
+use proofmark_field::{E, F, P, eq_table};
 use proofmark_kernels::field::{
-    Code, Columns, DigestWords, Planes, Rows, find_nonce, fold_rows, fold_words, hash_pairs,
-    hash_rows, sum_words,
+    Code, Columns, DigestWords, Form, Fractions, Planes, Rows, evaluate_integers, find_nonce,
+    fold_rows, fold_words, form_round, form_word_round, hash_pairs, hash_rows, pair_round,
+    product_round, sum_integers, sum_words, to_field, word_round,
 };
 use proofmark_kernels::{Isa, Pool};
 use proptest::prelude::*;
@@ -228,7 +229,7 @@ proptest! {
             let pool = Pool::new(2);
             let mut left = Planes::new(2 * half, |i| a[i]);
             let right = Planes::new(2 * half, |i| b[i]);
-            prop_assert_eq!(left.product_round(&right, &pool, isa), (constant, leading), "{:?}", isa);
+            prop_assert_eq!(pair_round(&left, &right, &pool, isa), (constant, leading), "{:?}", isa);
             left.bind(z, &pool, isa);
             prop_assert_eq!(left.len(), half);
             for i in 0..half {
@@ -240,6 +241,168 @@ proptest! {
                 let expected = terms.fold(a[i] + (a[half + i] - a[i]) * z, |sum, term| sum + term);
                 prop_assert_eq!(left.at(i), expected, "{:?}", isa);
             }
+        }
+    }
+}
+
+/// Integers without a pattern, the extremes among them.
+fn integers(seed: u64, count: usize) -> Vec<i32> {
+    let signed = |word: u32| match word % 8 {
+        0 => i32::MIN,
+        1 => i32::MAX,
+        2 => P.cast_signed(),
+        3 => -P.cast_signed(),
+        _ => word.cast_signed(),
+    };
+    words(seed).map(signed).take(count).collect()
+}
+
+fn planes(values: &[E]) -> Planes {
+    Planes::new(values.len(), |i| values[i])
+}
+
+/// The polynomial's value at x that is `low` at 0 and `high` at 1.
+fn line(low: E, high: E, x: u32) -> E {
+    low + (high - low) * E::new(x)
+}
+
+/// Lengths with and without whole vectors.
+fn lengths() -> impl Strategy<Value = usize> {
+    prop_oneof![1_usize..70, (1_usize..300).prop_map(|n| 16 * n)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn rounds_of_products_are_their_definition(half in lengths(), factors in 1_usize..4, degree in 1_usize..5, seed: u64) {
+        let tables: Vec<Vec<E>> = (0..factors as u64).map(|t| extensions(seed ^ t, 2 * half)).collect();
+        let words = elements(seed ^ 9, 2 * half);
+        let at = |x: u32| -> E {
+            (0..half).map(|i| tables.iter().fold(E::ONE, |all, table| all * line(table[i], table[half + i], x))).sum()
+        };
+        let with_words = |x: u32| -> E {
+            (0..half).map(|i| line(E::from_base(words[i]), E::from_base(words[half + i]), x) * line(tables[0][i], tables[0][half + i], x)).sum()
+        };
+        for isa in each_isa() {
+            let pool = Pool::new(2);
+            let vectors: Vec<Planes> = tables.iter().map(|table| planes(table)).collect();
+            let all: Vec<&Planes> = vectors.iter().collect();
+            let found = product_round(&all, degree, &pool, isa);
+            for (x, value) in [0, 2, 3, 4].into_iter().zip(found).take(degree) {
+                prop_assert_eq!(value, at(x), "{:?} at {}", isa, x);
+            }
+            prop_assert_eq!(word_round(&words, &vectors[0], &pool, isa), [with_words(0), with_words(2)], "{:?}", isa);
+            let z = extensions(seed ^ 11, 1)[0];
+            let bound = Planes::bound(&words, z, &pool, isa);
+            let expected: Vec<E> = (0..half).map(|i| E::from_base(words[i]) + z * (words[half + i] - words[i])).collect();
+            prop_assert_eq!(bound.to_vec(), expected, "{:?}", isa);
+        }
+    }
+
+    #[test]
+    fn rounds_of_forms_are_their_definition(half in lengths(), count in 1_usize..4, seed: u64) {
+        let linear = extensions(seed, 2 * half);
+        let weights = extensions(seed ^ 1, half);
+        let words: Vec<Vec<F>> = (0..count as u64).map(|t| elements(seed ^ (2 + t), 2 * half)).collect();
+        let coefficients = extensions(seed ^ 8, count);
+        let products: Vec<(usize, usize, E)> = coefficients.iter().enumerate().map(|(a, &c)| (a, (a + 1) % count, c)).collect();
+        let of = |a: usize, i: usize| E::from_base(words[a][i]);
+        let zero: E = (0..half).map(|i| {
+            weights[i] * products.iter().fold(linear[i], |sum, &(a, b, c)| sum + c * of(a, i) * of(b, i))
+        }).sum();
+        let leading: E = (0..half).map(|i| {
+            let step = |a: usize| of(a, half + i) - of(a, i);
+            weights[i] * products.iter().fold(E::ZERO, |sum, &(a, b, c)| sum + c * step(a) * step(b))
+        }).sum();
+        for isa in each_isa() {
+            let pool = Pool::new(2);
+            let (linear, weights) = (planes(&linear), planes(&weights));
+            let form = Form { linear: &linear, wires: words.as_slice(), products: &products };
+            prop_assert_eq!(form_word_round(&form, &weights, &pool, isa), (zero, leading), "{:?}", isa);
+            let wires: Vec<Planes> = words.iter().map(|wire| Planes::new(2 * half, |i| E::from_base(wire[i]))).collect();
+            let form = Form { linear: &linear, wires: wires.as_slice(), products: &products };
+            prop_assert_eq!(form_round(&form, &weights, &pool, isa), (zero, leading), "{:?}", isa);
+        }
+    }
+
+    #[test]
+    fn fractions_are_added_and_summed_by_definition(half in lengths(), from in 0_usize..20, seed: u64) {
+        let size = 2 * half;
+        let [n0, n1, d0, d1]: [Vec<E>; 4] = std::array::from_fn(|t| extensions(seed ^ t as u64, size));
+        let (weights, batch) = (extensions(seed ^ 4, half), extensions(seed ^ 5, 1)[0]);
+        let q = |a: E, b: E, c: E, d: E| a * d + b * c + batch * c * d;
+        let zero: E = (0..half).map(|i| weights[i] * q(n0[i], n1[i], d0[i], d1[i])).sum();
+        let leading: E = (0..half).map(|i| {
+            let step = |t: &[E]| t[half + i] - t[i];
+            weights[i] * q(step(&n0), step(&n1), step(&d0), step(&d1))
+        }).sum();
+        let begin = from.min(size);
+        for isa in each_isa() {
+            let pool = Pool::new(2);
+            let tables = [&n0, &n1, &d0, &d1].map(|table| planes(table));
+            let fractions = Fractions { numerators: [&tables[0], &tables[1]], denominators: [&tables[2], &tables[3]] };
+            prop_assert_eq!(fractions.round(batch, &planes(&weights), &pool, isa), (zero, leading), "{:?}", isa);
+            let (numerators, denominators) = fractions.add(begin..size, &pool, isa);
+            for (at, i) in (begin..size).enumerate() {
+                prop_assert_eq!(numerators.at(at), n0[i] * d1[i] + n1[i] * d0[i], "{:?}", isa);
+                prop_assert_eq!(denominators.at(at), d0[i] * d1[i], "{:?}", isa);
+            }
+            let mut sums = planes(&n0);
+            sums.sum_first(&pool, isa);
+            let expected: Vec<E> = (0..half).map(|i| n0[i] + n0[half + i]).collect();
+            prop_assert_eq!(sums.to_vec(), expected, "{:?}", isa);
+        }
+    }
+
+    #[test]
+    fn integers_meet_weights_by_definition(variables in 0_usize..13, rows in 0_usize..40, width in lengths(), seed: u64) {
+        let values = integers(seed, 1 << variables);
+        let point = extensions(seed ^ 1, variables);
+        let table = eq_table(&point);
+        let of = |value: i32| F::from_i32(value);
+        let expected: E = values.iter().zip(&table).map(|(&value, &weight)| weight * of(value)).sum();
+        let matrix = integers(seed ^ 2, rows * width);
+        let weights = extensions(seed ^ 3, rows);
+        let [start, slope] = [extensions(seed ^ 4, 1)[0], extensions(seed ^ 5, 1)[0]];
+        for isa in each_isa() {
+            let pool = Pool::new(2);
+            let mut converted = vec![F::ZERO; values.len()];
+            to_field(&values, &mut converted, &pool, isa);
+            prop_assert_eq!(&converted, &values.iter().copied().map(of).collect::<Vec<_>>(), "{:?}", isa);
+            prop_assert_eq!(evaluate_integers(&values, &point, &pool, isa), expected, "{:?}", isa);
+            let sums = sum_integers(&matrix, width, &weights, &pool, isa);
+            for w in 0..width {
+                let expected: E = weights.iter().enumerate().map(|(h, &weight)| weight * of(matrix[h * width + w])).sum();
+                prop_assert_eq!(sums.at(w), expected, "{:?}", isa);
+            }
+            let mut eq = Planes::eq(&point, &pool, isa);
+            prop_assert_eq!(eq.to_vec(), table.clone(), "{:?}", isa);
+            eq.add_eq(0, &point, start, &pool, isa);
+            eq.add_multiples(0..values.len(), slope, &values, &pool, isa);
+            for (i, &value) in values.iter().enumerate() {
+                prop_assert_eq!(eq.at(i), table[i] + start * table[i] + slope * of(value), "{:?}", isa);
+            }
+            eq.set_affine(0..values.len(), start, slope, &values, &pool, isa);
+            for (i, &value) in values.iter().enumerate() {
+                prop_assert_eq!(eq.at(i), start + slope * of(value), "{:?}", isa);
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_over_wide_matrices_are_exact() {
+    let (width, rows) = (5_000, 70);
+    let (matrix, weights) = (integers(3, width * rows), extensions(4, rows));
+    for isa in each_isa() {
+        let sums = sum_integers(&matrix, width, &weights, &Pool::new(3), isa);
+        for w in 0..width {
+            let column = weights.iter().enumerate();
+            let expected: E = column
+                .map(|(h, &weight)| weight * F::from_i32(matrix[h * width + w]))
+                .sum();
+            assert_eq!(sums.at(w), expected, "{isa:?}");
         }
     }
 }

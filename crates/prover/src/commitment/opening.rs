@@ -1,7 +1,7 @@
 //! Openings, the prover's side (specs/05-proof.md §5).
 
 use proofmark_field::{DEGREE, E, F, eq_table};
-use proofmark_kernels::field::{Planes, Rows, find_nonce};
+use proofmark_kernels::field::{Planes, Rows, find_nonce, pair_round};
 use proofmark_proof::Outgoing;
 use proofmark_proof::commitment::{Level, Plan, position};
 
@@ -114,7 +114,7 @@ fn send_rounds(
 /// One round of the sumcheck of Σ a·b, over the first variable.
 fn send_round(machine: Machine<'_>, a: &mut Planes, b: &mut Planes, outgoing: &mut Outgoing) -> E {
     let Machine { pool, isa } = machine;
-    let (constant, leading) = a.product_round(b, pool, isa);
+    let (constant, leading) = pair_round(a, b, pool, isa);
     outgoing.send_extensions("round", &[constant, leading]);
     let challenge = outgoing.transcript().challenge("fold");
     a.bind(challenge, pool, isa);

@@ -1,11 +1,13 @@
 //! Constraints over a domain: Σ_x eq(tau, x)·form(wires(x)) = 0.
 
+use proofmark_kernels::field::{Form as Wired, Planes, form_round, form_word_round, to_field};
 use proofmark_proof::Outgoing;
 use proofmark_proof::field::{E, F};
 use proofmark_proof::plan::{Check, Form};
 use proofmark_proof::sumcheck::{Reduced, next_claim};
 
-use crate::sumcheck::{Weighted, fold, fold_base, send_round};
+use crate::Machine;
+use crate::sumcheck::{Weighted, send_round};
 use crate::witness::{Projection, Witness};
 
 /// Where the sumcheck ended, with the wires' values there.
@@ -16,6 +18,7 @@ pub(super) struct Ended {
 
 /// Sends all rounds.
 pub(super) fn prove(
+    machine: Machine<'_>,
     witness: &Witness,
     check: &Check,
     form: &Form,
@@ -23,82 +26,62 @@ pub(super) fn prove(
     proof: &mut Outgoing,
 ) -> Ended {
     let variables = check.shape.variables();
-    let values: Vec<Vec<F>> = check
-        .wires
-        .iter()
-        .map(|wire| {
-            let values = &witness.values[wire.tensor];
-            let projection = Projection::new(variables, &wire.variables);
-            (0..1 << variables)
-                .map(|at| F::from_i32(values[projection.at(at)]))
-                .collect()
-        })
-        .collect();
-    let mut linear = vec![form.constant; 1 << variables];
-    for (wire, weight) in values.iter().zip(&form.linear) {
+    let Machine { pool, isa } = machine;
+    let mut linear = Planes::zeros(1 << variables);
+    linear.fill(0..1 << variables, form.constant);
+    let mut words: Vec<Vec<F>> = Vec::with_capacity(check.wires.len());
+    for (wire, weight) in check.wires.iter().zip(&form.linear) {
+        let values = &witness.values[wire.tensor];
+        let values = Projection::new(variables, &wire.variables).apply(variables, values, pool);
         if *weight != E::ZERO {
-            for (sum, value) in linear.iter_mut().zip(wire) {
-                *sum += weight.scale(*value);
-            }
+            linear.add_multiples(0..values.len(), *weight, &values, pool, isa);
         }
+        let mut elements = vec![F::ZERO; values.len()];
+        to_field(&values, &mut elements, pool, isa);
+        words.push(elements);
     }
     let mut rounds = Rounds {
-        weighted: Weighted::new(tau),
+        machine,
+        weighted: Weighted::new(machine, tau),
         value: E::ZERO,
         point: Vec::with_capacity(variables),
     };
     if variables == 0 {
-        let wires = values.iter().map(|wire| E::from_base(wire[0])).collect();
+        let wires = words.iter().map(|wire| E::from_base(wire[0])).collect();
         return rounds.end(wires);
     }
     // The first round is over the base field.
-    let half = linear.len() / 2;
-    let (mut zero, mut leading) = (E::ZERO, E::ZERO);
-    for (at, weight) in rounds.weighted.rest().iter().enumerate() {
-        let mut low = linear[at];
-        let mut square = E::ZERO;
-        for (a, b, coefficient) in &form.products {
-            let (a, b) = (&values[*a], &values[*b]);
-            let (a0, b0) = (a[at], b[at]);
-            low += coefficient.scale(a0 * b0);
-            square += coefficient.scale((a[half + at] - a0) * (b[half + at] - b0));
-        }
-        zero += *weight * low;
-        leading += *weight * square;
-    }
+    let form_of_words = Wired {
+        linear: &linear,
+        wires: words.as_slice(),
+        products: &form.products,
+    };
+    let (zero, leading) = form_word_round(&form_of_words, rounds.weighted.rest(), pool, isa);
     let challenge = rounds.send(zero, leading, proof);
-    fold(&mut linear, challenge);
-    let mut wires: Vec<Vec<E>> = values
-        .iter()
-        .map(|wire| fold_base(wire, challenge))
+    linear.bind(challenge, pool, isa);
+    let mut wires: Vec<Planes> = words
+        .into_iter()
+        .map(|wire| Planes::bound(&wire, challenge, pool, isa))
         .collect();
-    drop(values);
     for _ in 1..variables {
-        let half = linear.len() / 2;
-        let (mut zero, mut leading) = (E::ZERO, E::ZERO);
-        for (at, weight) in rounds.weighted.rest().iter().enumerate() {
-            let mut low = linear[at];
-            let mut square = E::ZERO;
-            for (a, b, coefficient) in &form.products {
-                let (a, b) = (&wires[*a], &wires[*b]);
-                let (a0, b0) = (a[at], b[at]);
-                low += *coefficient * a0 * b0;
-                square += *coefficient * (a[half + at] - a0) * (b[half + at] - b0);
-            }
-            zero += *weight * low;
-            leading += *weight * square;
-        }
+        let wired = Wired {
+            linear: &linear,
+            wires: wires.as_slice(),
+            products: &form.products,
+        };
+        let (zero, leading) = form_round(&wired, rounds.weighted.rest(), pool, isa);
         let challenge = rounds.send(zero, leading, proof);
-        fold(&mut linear, challenge);
+        linear.bind(challenge, pool, isa);
         for wire in &mut wires {
-            fold(wire, challenge);
+            wire.bind(challenge, pool, isa);
         }
     }
-    rounds.end(wires.iter().map(|wire| wire[0]).collect())
+    rounds.end(wires.iter().map(|wire| wire.at(0)).collect())
 }
 
 /// What the rounds carry along.
 struct Rounds<'t> {
+    machine: Machine<'t>,
     weighted: Weighted<'t>,
     value: E,
     point: Vec<E>,
@@ -110,7 +93,7 @@ impl Rounds<'_> {
         let challenge = send_round(proof, &sent);
         self.value = next_claim(self.value, &sent, challenge);
         self.point.push(challenge);
-        self.weighted.bind(challenge);
+        self.weighted.bind(self.machine, challenge);
         challenge
     }
 

@@ -1,13 +1,16 @@
 //! Tables of a sum's factors over the bound variables.
 
-use proofmark_proof::field::{E, F, eq_table};
+use proofmark_kernels::field::{Planes, sum_integers};
+use proofmark_proof::field::{E, eq_table};
 use proofmark_proof::plan::{Factor, Map, Sum, Variable};
 
+use crate::Machine;
 use crate::sumcheck::Products;
 use crate::witness::{Projection, Witness};
 
 /// The products of a sum for weighted points, and which table is which claim's which factor.
 pub(super) fn of_sum(
+    machine: Machine<'_>,
     witness: &Witness,
     sum: &Sum,
     points: &[(E, Vec<E>)],
@@ -22,14 +25,16 @@ pub(super) fn of_sum(
         let mut term = Vec::new();
         if !sum.maps.is_empty() || *weight != E::ONE {
             term.push(products.tables.len());
-            products.tables.push(maps(&sum.maps, *weight, point, bound));
+            products
+                .tables
+                .push(maps(machine, &sum.maps, *weight, point, bound));
         }
         for (number, factor) in sum.factors.iter().enumerate() {
             term.push(products.tables.len());
             places.push((claim, number, products.tables.len()));
             products
                 .tables
-                .push(self::factor(witness, factor, point, bound));
+                .push(self::factor(machine, witness, factor, point, bound));
         }
         products.terms.push(term);
     }
@@ -37,49 +42,53 @@ pub(super) fn of_sum(
 }
 
 /// weight · Π maps at the point.
-fn maps(maps: &[Map], weight: E, point: &[E], bound: usize) -> Vec<E> {
-    let mut table = vec![weight; 1 << bound];
-    for map in maps {
-        let row = map.row(point);
-        let projection = Projection::new(bound, &map.bound());
-        for (at, product) in table.iter_mut().enumerate() {
-            *product *= row[projection.at(at)];
-        }
-    }
-    table
+fn maps(machine: Machine<'_>, maps: &[Map], weight: E, point: &[E], bound: usize) -> Planes {
+    let rows: Vec<(Vec<E>, Projection)> = maps
+        .iter()
+        .map(|map| (map.row(point), Projection::new(bound, &map.bound())))
+        .collect();
+    Planes::filled(1 << bound, machine.pool, |at| {
+        let factors = rows.iter();
+        factors.fold(weight, |product, (row, projection)| {
+            product * row[projection.at(at)]
+        })
+    })
 }
 
 /// A factor with its free variables at the point, over all bound variables.
-fn factor(witness: &Witness, factor: &Factor, point: &[E], bound: usize) -> Vec<E> {
+fn factor(
+    machine: Machine<'_>,
+    witness: &Witness,
+    factor: &Factor,
+    point: &[E],
+    bound: usize,
+) -> Planes {
+    let Machine { pool, isa } = machine;
     let values = &witness.values[factor.tensor];
     let variables = factor.variables.len();
-    let mut free_places = Vec::new();
-    let mut free_point = Vec::new();
-    let mut own_bound: Vec<(usize, usize)> = Vec::new();
+    let mut free: Vec<(usize, E)> = Vec::new();
+    let mut own: Vec<(usize, usize)> = Vec::new();
     for (place, variable) in factor.variables.iter().enumerate() {
         match variable {
-            Variable::Free(at) => {
-                free_places.push(place);
-                free_point.push(point[*at]);
-            }
-            Variable::Bound(at) => own_bound.push((*at, place)),
+            Variable::Free(at) => free.push((place, point[*at])),
+            Variable::Bound(at) => own.push((*at, place)),
         }
     }
-    own_bound.sort_unstable();
-    let weights = eq_table(&free_point);
-    let bound_places: Vec<usize> = own_bound.iter().map(|(_, place)| *place).collect();
-    let free = Projection::new(variables, &free_places);
-    let kept = Projection::new(variables, &bound_places);
-    let mut table = vec![E::ZERO; 1 << bound_places.len()];
-    for (at, value) in values.iter().enumerate() {
-        if *value != 0 {
-            table[kept.at(at)] += weights[free.at(at)].scale(F::from_i32(*value));
-        }
+    own.sort_unstable();
+    let weights = eq_table(&free.iter().map(|(_, at)| *at).collect::<Vec<_>>());
+    // Free variables first: a matrix with a weight for each row.
+    let order = free.iter().map(|(place, _)| *place);
+    let order: Vec<usize> = order.chain(own.iter().map(|(_, place)| *place)).collect();
+    let mut places = vec![0; variables];
+    for (at, place) in order.into_iter().enumerate() {
+        places[place] = at;
     }
-    if bound_places.len() == bound {
+    let matrix = Projection::new(variables, &places).apply(variables, values, pool);
+    let table = sum_integers(&matrix, 1 << own.len(), &weights, pool, isa);
+    if own.len() == bound {
         return table;
     }
-    let own: Vec<usize> = own_bound.iter().map(|(at, _)| *at).collect();
+    let own: Vec<usize> = own.iter().map(|(at, _)| *at).collect();
     let projection = Projection::new(bound, &own);
-    (0..1 << bound).map(|at| table[projection.at(at)]).collect()
+    Planes::filled(1 << bound, pool, |at| table.at(projection.at(at)))
 }
