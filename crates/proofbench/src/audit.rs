@@ -1,14 +1,15 @@
 //! Audits by coin against providers that adapt, and beacons against those who would choose them.
 
 use proofmark_confidence::audit::{
-    Beacon, BeaconSource, Ledger, Outcome as Audited, Reveal, Stratum, commitment, count_at_most,
-    lower_limit, upper_limit,
+    Beacon, BeaconSource, Commitment, Ledger, Outcome as Audited, Reveal, Round, Stratum,
+    commitment, count_at_most, lower_limit, upper_limit,
 };
 use proofmark_confidence::{Rate, Threat};
 use proofmark_testkit::SeededRng;
 use sha2::{Digest as _, Sha256};
 
 use crate::cell::{Cell, Outcome, protocol};
+use crate::error::fixture;
 use crate::{Attack, BenchError, Method, Plan};
 
 /// Origin of the audited log.
@@ -131,8 +132,8 @@ pub(crate) fn cells(plan: &Plan, attack: &Attack) -> Result<Vec<Cell>, BenchErro
             measured(plan, histories, found, false_alarms)
         }
         "t23-own-checkpoint" => own_checkpoint(plan),
-        "t23-withheld" => withheld(plan),
-        "t23-false-secret" => false_secret(plan),
+        "t23-withheld" => withheld(plan)?,
+        "t23-false-secret" => false_secret(plan)?,
         "t23-silent" => silent(plan),
         _ => return Ok(elsewhere(attack)),
     };
@@ -172,7 +173,7 @@ fn elsewhere(attack: &Attack) -> Vec<Cell> {
 fn own_checkpoint(plan: &Plan) -> Outcome {
     let refused = Beacon::from_parts(0, 0, [0; 32]).is_none()
         && Beacon::from_parts(4, 0, [0; 32]).is_none()
-        && Beacon::from_parts(3, 1, [0; 32]).is_none();
+        && Beacon::from_parts(255, 0, [0; 32]).is_none();
     let spared = grind(plan, 1 << 16);
     if refused {
         Outcome::Caught {
@@ -213,66 +214,72 @@ fn grind(plan: &Plan, tries: u64) -> u64 {
     best
 }
 
-fn auditors(rng: &mut SeededRng) -> Vec<Reveal> {
-    (0..3)
-        .map(|_| {
-            let (kid, secret) = (rng.bytes(), rng.bytes());
-            Reveal {
-                kid,
-                commitment: commitment(&kid, &secret),
-                secret,
-            }
+fn auditors(rng: &mut SeededRng) -> Result<(Round, Vec<Reveal>), BenchError> {
+    let reveals: Vec<Reveal> = (0..3)
+        .map(|_| Reveal {
+            kid: rng.bytes(),
+            secret: rng.bytes(),
         })
-        .collect()
+        .collect();
+    let committed = reveals.iter().map(|reveal| Commitment {
+        kid: reveal.kid,
+        digest: commitment(&reveal.kid, &reveal.secret),
+    });
+    Ok((fixture(Round::new(committed.collect()), "round")?, reveals))
 }
 
-/// The last auditor sees both beacons – with its secret and without – and takes the one that spares its friend's one bad leaf, if either
-/// does: the choice of two, which the specification trusts nobody to take (§8.2).
-fn withheld(plan: &Plan) -> Outcome {
+/// The last auditor sees both ways – with its secret and without – and takes the one that spares its friend's one bad leaf, if either
+/// does: the choice of two.
+fn withheld(plan: &Plan) -> Result<Outcome, BenchError> {
     let mut rng = SeededRng::new(plan.seed ^ 0x3117);
     let tries = plan.sizes.audit_histories;
-    let (mut accepted, mut spared, mut honestly) = (0, 0, 0);
+    let (mut gained, mut spared) = (0, 0);
     let half = Rate::from_units(Rate::ONE.units() / 2).unwrap_or(Rate::ONE);
     for _ in 0..tries {
-        let all = auditors(&mut rng);
+        let (round, all) = auditors(&mut rng)?;
         let leaf: [u8; 36] = rng.bytes();
         let fewer = all.get(..all.len() - 1).unwrap_or_default();
-        let beacons = [Beacon::of_reveals(&all), Beacon::of_reveals(fewer)];
-        accepted += u64::from(beacons[1].is_ok());
         let spares = |b: &Beacon| !b.coins(ORIGIN).selects(0, &leaf, half);
-        honestly += u64::from(beacons[0].as_ref().is_ok_and(spares));
-        spared += u64::from(beacons.iter().flatten().any(spares));
-    }
-    if accepted == 0 {
-        return Outcome::Caught {
-            tries,
-            how: "fewer secrets than commitments".into(),
+        let honest = spares(&fixture(round.open(&all), "beacon")?);
+        let silent = match (round.open(fewer), round.void(fewer)) {
+            (Ok(beacon), _) => spares(&beacon),
+            (Err(_), Ok(Some((void, _)))) => spares(&void),
+            (Err(_), _) => return Err(BenchError::Fixture { what: "void round" }),
         };
+        spared += u64::from(honest);
+        gained += u64::from(silent && !honest);
     }
-    Outcome::Missed {
-        tries,
-        caught: tries - accepted,
-        how: format!(
-            "fewer secrets make a beacon too: a leaf with an even coin is spared {spared} times instead of {honestly} of {tries}"
-        ),
-    }
+    Ok(if gained == 0 {
+        Outcome::Caught {
+            tries,
+            how: format!(
+                "the round is void and everything is audited: an even coin spares a leaf {spared} times of {tries}, silence spares none more"
+            ),
+        }
+    } else {
+        Outcome::Missed {
+            tries,
+            caught: tries - gained,
+            how: format!("silence spares {gained} leaves of {tries} that the coins had drawn"),
+        }
+    })
 }
 
-fn false_secret(plan: &Plan) -> Outcome {
+fn false_secret(plan: &Plan) -> Result<Outcome, BenchError> {
     let mut rng = SeededRng::new(plan.seed ^ 0xfa15e);
     let mut tries = Vec::new();
     for _ in 0..plan.sizes.tries.max(4) {
-        let mut all = auditors(&mut rng);
-        let honest = Beacon::of_reveals(&all).is_ok();
+        let (round, mut all) = auditors(&mut rng)?;
+        let honest = round.open(&all).is_ok();
         if let Some(last) = all.last_mut() {
             last.secret = rng.bytes();
         }
-        tries.push(match (honest, Beacon::of_reveals(&all)) {
+        tries.push(match (honest, round.open(&all)) {
             (true, Err(error)) => Ok(error.to_string()),
             _ => Err("another secret than was committed to".into()),
         });
     }
-    protocol(&tries)
+    Ok(protocol(&tries))
 }
 
 /// Bad leaves that are drawn are not opened: by §8.5 each is a finding.
@@ -345,7 +352,7 @@ mod tests {
         let plan = plan();
         assert!(grind(&plan, 1 << 10) > grind(&plan, 1));
         assert!(matches!(own_checkpoint(&plan), Outcome::Caught { .. }));
-        assert!(matches!(withheld(&plan), Outcome::Missed { caught: 0, .. }));
-        assert!(matches!(false_secret(&plan), Outcome::Caught { .. }));
+        assert!(matches!(withheld(&plan), Ok(Outcome::Caught { .. })));
+        assert!(matches!(false_secret(&plan), Ok(Outcome::Caught { .. })));
     }
 }

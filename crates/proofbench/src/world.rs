@@ -4,8 +4,8 @@ use proofmark_receipt::{
     Audit, Body, Bundle, Claims, Evidence, Executed, Execution, Issuer, KeyId, KeyStatement,
     LogClaim, Operation, OperatorStatement, Outcome, Provenance, ReceiptId, ReceiptLeaf,
     ReceiptSecret, RegistryLeaf, ReplayEvidence, ReplayVerdict, Revocation, RevocationReason, Root,
-    Salts, SeedChooser, SignedKeyStatement, SignedOperatorStatement, SignedReceipt, SignedReplay,
-    SignedRevocation, SigningKey, Snapshot, Status, Timing, commit_tokens,
+    Salts, SeedChooser, SignedKeyStatement, SignedObject, SignedOperatorStatement, SignedReceipt,
+    SignedReplay, SignedRevocation, SigningKey, Snapshot, Status, Timing, Typ, commit_tokens,
 };
 use proofmark_testkit::SeededRng;
 use proofmark_tlog::{
@@ -278,6 +278,24 @@ impl Bench {
         })
     }
 
+    /// The same for what no code of the product would sign: claims that contradict each other, logged as they are.
+    pub(crate) fn resigned_raw(
+        &self,
+        bundle: &Bundle,
+        change: impl FnOnce(&mut Claims),
+    ) -> Result<(Bundle, Claims), BenchError> {
+        let receipt = fixture(SignedReceipt::decode(&bundle.receipt), "receipt")?;
+        let mut claims = receipt.claims().clone();
+        change(&mut claims);
+        let signed = SignedObject::sign(Typ::Receipt, claims.encode(), &self.node);
+        let bundle = Bundle {
+            receipt: signed.as_bytes().to_vec(),
+            ..bundle.clone()
+        };
+        let bundle = self.logged(&bundle, &claims, Standing::Regular)?;
+        Ok((bundle, claims))
+    }
+
     /// Puts a receipt where it stands: log, registry, cosignatures.
     pub(crate) fn standing(
         &self,
@@ -285,8 +303,17 @@ impl Bench {
         standing: Standing,
     ) -> Result<Bundle, BenchError> {
         let receipt = fixture(SignedReceipt::decode(&bundle.receipt), "receipt")?;
+        self.logged(bundle, receipt.claims(), standing)
+    }
+
+    fn logged(
+        &self,
+        bundle: &Bundle,
+        claims: &Claims,
+        standing: Standing,
+    ) -> Result<Bundle, BenchError> {
         let mut leaves: Vec<Hash> = (0..11_u8).map(|i| leaf_hash(&[i])).collect();
-        let leaf = leaf_hash(&ReceiptLeaf::of(receipt.claims()).encode());
+        let leaf = leaf_hash(&ReceiptLeaf::of(claims).encode());
         if let Some(place) = leaves.get_mut(6) {
             *place = leaf;
         }

@@ -177,6 +177,8 @@ impl AuditStatement {
             && self.selected <= self.auditable
             && self.sealed_at <= self.audited_at
             && self.beacon.0 >= 1
+            // Withheld secrets (specs/06-confidence.md §8.3): the whole range is audited.
+            && (self.beacon.0 < 3 || self.beacon.1 == 0 || self.coin == RATE_ONE)
     }
 }
 

@@ -518,6 +518,10 @@ fn does_not_show(claims: &Claims, grades: &[Grade], proofs: &[ProvenInference]) 
     match &claims.execution {
         Execution::Relayed { .. } => {
             not_shown.insert(0, "which model ran at the provider".into());
+            if claims.usage.is_some() {
+                not_shown
+                    .push("how many tokens there were: the counts are the provider's word".into());
+            }
         }
         Execution::Executed(executed) if executed.seed_chosen_by == SeedChooser::Node => {
             not_shown.push("that the node tried no other seeds: it chose this one".into());

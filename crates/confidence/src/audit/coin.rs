@@ -17,8 +17,13 @@ pub enum BeaconSource {
         /// Its height.
         height: u64,
     },
-    /// Secrets that auditors had committed to before the population was fixed.
+    /// Secrets that auditors had committed to before the population was fixed, all of them revealed.
     CommitReveal,
+    /// A round of which secrets were withheld: everything is audited.
+    Void {
+        /// How many; above 0.
+        withheld: u64,
+    },
 }
 
 /// Public randomness of one moment.
@@ -30,82 +35,24 @@ pub struct Beacon {
     pub value: [u8; 32],
 }
 
-/// One auditor's part in a commit–reveal beacon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reveal {
-    /// Key id of the auditor.
-    pub kid: [u8; 32],
-    /// What it had committed to.
-    pub commitment: [u8; 32],
-    /// What it reveals.
-    pub secret: [u8; 32],
-}
-
-/// Why secrets make no beacon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RevealError {
-    /// Nobody takes part.
-    #[error("nobody revealed a secret")]
-    Empty,
-    /// One auditor twice.
-    #[error("one auditor takes part twice")]
-    Twice,
-    /// A secret that was not committed to.
-    #[error("a secret is not the one that was committed to")]
-    NotCommitted,
-}
-
-/// What an auditor commits to.
-pub fn commitment(kid: &[u8; 32], secret: &[u8; 32]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(b"proofmark/audit/1/commit\n");
-    hash.update(kid);
-    hash.update(secret);
-    hash.finalize().into()
-}
-
 impl Beacon {
-    /// The beacon of auditors who revealed; their order does not matter.
-    pub fn of_reveals(reveals: &[Reveal]) -> Result<Self, RevealError> {
-        let mut sorted: Vec<&Reveal> = reveals.iter().collect();
-        sorted.sort_by_key(|reveal| reveal.kid);
-        if sorted.is_empty() {
-            return Err(RevealError::Empty);
-        }
-        if sorted
-            .windows(2)
-            .any(|pair| matches!(pair, [a, b] if a.kid == b.kid))
-        {
-            return Err(RevealError::Twice);
-        }
-        let mut hash = Sha256::new();
-        for reveal in sorted {
-            if commitment(&reveal.kid, &reveal.secret) != reveal.commitment {
-                return Err(RevealError::NotCommitted);
-            }
-            hash.update(reveal.secret);
-        }
-        Ok(Self {
-            source: BeaconSource::CommitReveal,
-            value: hash.finalize().into(),
-        })
-    }
-
-    /// Its number: 1 drand, 2 block, 3 commit–reveal; and round, height or 0.
+    /// Its number: 1 drand, 2 block, 3 commit–reveal; and round, height, or how many secrets were withheld.
     pub fn kind(&self) -> (u8, u64) {
         match self.source {
             BeaconSource::Drand { round } => (1, round),
             BeaconSource::Block { height } => (2, height),
             BeaconSource::CommitReveal => (3, 0),
+            BeaconSource::Void { withheld } => (3, withheld),
         }
     }
 
-    /// From its numbers; `None` if there is no such kind, or the third has a number.
+    /// From its numbers; `None` if there is no such kind.
     pub fn from_parts(kind: u8, number: u64, value: [u8; 32]) -> Option<Self> {
         let source = match (kind, number) {
             (1, round) => BeaconSource::Drand { round },
             (2, height) => BeaconSource::Block { height },
             (3, 0) => BeaconSource::CommitReveal,
+            (3, withheld) => BeaconSource::Void { withheld },
             _ => return None,
         };
         Some(Self { source, value })
@@ -128,7 +75,10 @@ impl Beacon {
         prefix.update(self.digest());
         prefix.update((origin.len() as u64).to_be_bytes());
         prefix.update(origin);
-        Coins { prefix }
+        Coins {
+            prefix,
+            whole: matches!(self.source, BeaconSource::Void { .. }),
+        }
     }
 }
 
@@ -136,6 +86,8 @@ impl Beacon {
 #[derive(Debug, Clone)]
 pub struct Coins {
     prefix: Sha256,
+    /// No coin is tossed: everything is audited.
+    whole: bool,
 }
 
 impl Coins {
@@ -151,7 +103,7 @@ impl Coins {
 
     /// Whether the leaf is audited under coins of probability `coin`.
     pub fn selects(&self, index: u64, leaf: &[u8], coin: Rate) -> bool {
-        if coin == Rate::ONE {
+        if self.whole || coin == Rate::ONE {
             return true;
         }
         let threshold = u128::from(coin.units()) << 64_u32;

@@ -442,30 +442,68 @@ fn beacons_and_coins() {
     assert!(others.iter().all(|other| *other != coin));
 }
 
+fn committed(kid: u8, secret: u8) -> (Commitment, Reveal) {
+    let (kid, secret) = ([kid; 32], [secret; 32]);
+    let digest = commitment(&kid, &secret);
+    (Commitment { kid, digest }, Reveal { kid, secret })
+}
+
 #[test]
-fn reveals_are_what_was_committed_to() {
-    let reveal = |kid: u8, secret: u8| Reveal {
-        kid: [kid; 32],
-        commitment: commitment(&[kid; 32], &[secret; 32]),
-        secret: [secret; 32],
-    };
-    let (a, b) = (reveal(1, 10), reveal(2, 20));
-    let beacon = Beacon::of_reveals(&[a, b]).unwrap();
-    assert_eq!(Beacon::of_reveals(&[b, a]).unwrap(), beacon);
-    assert_ne!(Beacon::of_reveals(&[a]).unwrap(), beacon);
-    let forged = Reveal {
-        secret: [21; 32],
-        ..b
-    };
+fn a_round_opens_with_every_secret_that_was_committed_to() {
+    let [(ca, a), (cb, b), (_, stranger)] = [committed(1, 10), committed(2, 20), committed(3, 30)];
+    let round = Round::new(vec![cb, ca]).unwrap();
+    assert_eq!(round, Round::new(vec![ca, cb]).unwrap());
+    let beacon = round.open(&[a, b]).unwrap();
+    assert_eq!(round.open(&[b, a]).unwrap(), beacon);
+    assert_eq!(beacon.kind(), (3, 0));
+    let secret = [21; 32];
+    let refused = [
+        (
+            vec![a, Reveal { secret, ..b }],
+            RoundError::NotCommitted { kid: b.kid },
+        ),
+        (
+            vec![a, b, stranger],
+            RoundError::Stranger { kid: stranger.kid },
+        ),
+        (vec![a, a], RoundError::Twice),
+        (vec![a], RoundError::Withheld { kids: vec![b.kid] }),
+        (
+            vec![],
+            RoundError::Withheld {
+                kids: vec![a.kid, b.kid],
+            },
+        ),
+    ];
+    for (reveals, error) in refused {
+        assert_eq!(round.open(&reveals), Err(error));
+    }
+    // The same secrets in another round are another beacon: nobody drops out of one unnoticed.
+    let alone = Round::new(vec![ca]).unwrap().open(&[a]).unwrap();
+    assert_ne!(alone.value, beacon.value);
+    assert_eq!(Round::new(vec![]), Err(RoundError::Size { got: 0 }));
+    assert_eq!(Round::new(vec![ca, ca]), Err(RoundError::Twice));
+    let many = (0..65).map(|kid| committed(kid, 1).0).collect();
+    assert_eq!(Round::new(many), Err(RoundError::Size { got: 65 }));
+}
+
+#[test]
+fn who_withholds_spares_nothing() {
+    let [(ca, a), (cb, b)] = [committed(1, 10), committed(2, 20)];
+    let round = Round::new(vec![ca, cb]).unwrap();
+    assert_eq!(round.void(&[b, a]), Ok(None));
+    let (beacon, withheld) = round.void(&[a]).unwrap().unwrap();
+    assert_eq!(withheld, [b.kid]);
+    assert_eq!(beacon.kind(), (3, 1));
+    assert_eq!(Beacon::from_parts(3, 1, beacon.value), Some(beacon));
+    let coins = beacon.coins("log.example/receipts");
+    assert!((0..1_000).all(|index| coins.selects(index, b"leaf", Rate::from_units(1).unwrap())));
+    // A secret of somebody else voids nothing either.
+    let foreign = Reveal { kid: [9; 32], ..a };
     assert_eq!(
-        Beacon::of_reveals(&[a, forged]),
-        Err(RevealError::NotCommitted)
+        round.void(&[foreign]),
+        Err(RoundError::Stranger { kid: [9; 32] })
     );
-    assert_eq!(
-        Beacon::of_reveals(&[a, Reveal { kid: [1; 32], ..b }]),
-        Err(RevealError::Twice)
-    );
-    assert_eq!(Beacon::of_reveals(&[]), Err(RevealError::Empty));
 }
 
 fn population(audited: u64, findings: u64) -> Population {

@@ -6,8 +6,8 @@
 )]
 
 use proofmark_confidence::audit::{
-    Alarm, Beacon, Reveal, audits_needed, canaries_needed, clean_audits_needed, commitment,
-    count_at_most, count_at_most_clean, draws_needed, fixed_audits_needed, joint_risk,
+    Alarm, Beacon, Commitment, Reveal, Round, audits_needed, canaries_needed, clean_audits_needed,
+    commitment, count_at_most, count_at_most_clean, draws_needed, fixed_audits_needed, joint_risk,
     log_count_evidence, log_evidence, lower_limit, rate_at_most, upper_limit, value_at_most,
 };
 use proofmark_confidence::policy::Policy;
@@ -125,18 +125,24 @@ pub(crate) fn audit() -> Value {
 
 /// vectors/confidence/coins.json
 pub(crate) fn coins() -> Value {
-    let reveals: Vec<Reveal> = [1_u8, 2]
-        .iter()
-        .map(|kid| Reveal {
-            kid: [*kid; 32],
-            commitment: commitment(&[*kid; 32], &[kid + 10; 32]),
-            secret: [kid + 10; 32],
-        })
-        .collect();
+    let reveals = [1_u8, 2].map(|kid| Reveal {
+        kid: [kid; 32],
+        secret: [kid + 10; 32],
+    });
+    let committed = reveals.map(|Reveal { kid, secret }| Commitment {
+        kid,
+        digest: commitment(&kid, &secret),
+    });
+    let round = Round::new(committed.to_vec()).expect("a round");
+    let (void, _) = round
+        .void(&reveals[..1])
+        .expect("a secret")
+        .expect("withheld");
     let beacons = [
         Beacon::from_parts(1, 4_242, [9; 32]).expect("a round"),
         Beacon::from_parts(2, 800_000, [8; 32]).expect("a block"),
-        Beacon::of_reveals(&reveals).expect("revealed"),
+        round.open(&reveals).expect("revealed"),
+        void,
     ];
     let rows: Vec<Value> = beacons
         .iter()
@@ -153,7 +159,11 @@ pub(crate) fn coins() -> Value {
             })
         })
         .collect();
-    json!({ "commitment_kid_01_secret_0b": hex(&commitment(&[1; 32], &[11; 32])), "beacons": rows })
+    json!({
+        "commitment_kid_01_secret_0b": hex(&commitment(&[1; 32], &[11; 32])),
+        "round_kids_01_02_secrets_0b_0c": hex(&round.digest()),
+        "beacons": rows,
+    })
 }
 
 /// Facts by a short name.

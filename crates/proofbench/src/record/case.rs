@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use proofmark_receipt::{
-    Bundle, DisclosedValues, Disclosure, Evidence, ReplayStep, ReplayVerdict, SignedReceipt,
+    Bundle, Claims, DisclosedValues, Disclosure, Evidence, ReplayStep, ReplayVerdict, SignedReceipt,
 };
 use proofmark_testkit::SeededRng;
 use serde_json::json;
@@ -34,6 +34,8 @@ pub(crate) struct Case {
     pub(crate) nonce: Vec<u8>,
     /// What it got.
     pub(crate) bundle: Bundle,
+    /// What its receipt says, if no reader of ours takes it for one.
+    pub(crate) unreadable: Option<Claims>,
     /// Bytes in place of the bundle's encoding.
     pub(crate) bytes: Option<Vec<u8>>,
     /// What both auditors say of it.
@@ -74,8 +76,16 @@ impl Case {
         })
     }
 
-    pub(crate) fn receipt(&self) -> Result<SignedReceipt, BenchError> {
+    fn receipt(&self) -> Result<SignedReceipt, BenchError> {
         fixture(SignedReceipt::decode(&self.bundle.receipt), "receipt")
+    }
+
+    /// What the provider said.
+    pub(crate) fn claims(&self) -> Result<Claims, BenchError> {
+        match &self.unreadable {
+            Some(claims) => Ok(claims.clone()),
+            None => Ok(self.receipt()?.claims().clone()),
+        }
     }
 }
 
@@ -170,12 +180,12 @@ impl Maker<'_, '_> {
         match id {
             "t11-transit" | "t11-swapped-display" => edit(&mut case.bundle),
             "t12-overbilled" => {
-                case.bundle = bench.resigned(&case.bundle, &bench.node, |claims| {
+                let (bundle, claims) = bench.resigned_raw(&case.bundle, |claims| {
                     if let Some((_, usage)) = &mut claims.usage {
                         usage.output_tokens += 1_000;
                     }
                 })?;
-                standing(&mut case, Standing::Regular)?;
+                (case.bundle, case.unreadable) = (bundle, Some(claims));
                 case = self.looked_at(case)?;
                 case.code = "bills more";
             }
@@ -230,6 +240,7 @@ impl Maker<'_, '_> {
             bundle: records.bench.standing(&bundle, Standing::Regular)?,
             request,
             nonce,
+            unreadable: None,
             bytes: None,
             verdicts: Vec::new(),
             code: if *cheat == Cheat::Honest {

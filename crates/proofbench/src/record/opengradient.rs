@@ -190,12 +190,9 @@ pub(super) fn explorer(shown: &Value, registry: &Registry) -> Result<(), String>
 /// What the gateway makes of a case, and what an attack on the record does to it.
 pub(super) fn artifact(case: &Case, attack: &Attack) -> Result<(Artifact, Registry), BenchError> {
     let request = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-    let receipt = case.receipt()?;
-    let usage = receipt
-        .claims()
-        .usage
-        .map_or(0, |(_, usage)| usage.output_tokens);
-    let time = receipt.claims().issued_at;
+    let claims = case.claims()?;
+    let usage = claims.usage.map_or(0, |(_, usage)| usage.output_tokens);
+    let time = claims.issued_at;
     let text = case.text();
     // The bundle says what was asked then; the case, what the reader asked now.
     let asked = case

@@ -123,7 +123,7 @@ const RELAYED: [(&str, &str, Edit); 12] = [
 ];
 
 /// Edits of the executed chat.
-const EXECUTED: [(&str, &str, Edit); 6] = [
+const EXECUTED: [(&str, &str, Edit); 9] = [
     (
         "inconsistent-parameter-twice",
         "two values of one parameter",
@@ -178,6 +178,29 @@ const EXECUTED: [(&str, &str, Edit); 6] = [
         |c| {
             c.usage = c.usage.map(|(_, usage)| (Provenance::Provider, usage));
         },
+    ),
+    (
+        "inconsistent-usage-output",
+        "more output tokens billed than ids committed to",
+        |c| {
+            if let Some((_, usage)) = &mut c.usage {
+                usage.output_tokens += 1_000;
+            }
+        },
+    ),
+    (
+        "inconsistent-usage-input",
+        "fewer input tokens counted than ids committed to",
+        |c| {
+            if let Some((_, usage)) = &mut c.usage {
+                usage.input_tokens -= 1;
+            }
+        },
+    ),
+    (
+        "inconsistent-usage-without-ids",
+        "output tokens billed, and no ids of the choice",
+        |c| c.output.iter_mut().for_each(|choice| choice.tokens = None),
     ),
 ];
 

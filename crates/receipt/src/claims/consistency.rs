@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::model::{Claims, Execution, Parameter, Provenance, SeedChooser};
+use super::model::{Choice, Claims, Execution, Parameter, Provenance, SeedChooser};
 use crate::{ReceiptError, Root, StreamChain};
 
 /// No fields, pieces or tokens have the root of the empty tree, and nothing else has it.
@@ -40,6 +40,10 @@ impl Claims {
             (
                 self.has_the_speaker_of_its_execution(),
                 "finish reasons or usage by somebody else than the provider of a relay, or the executing signer",
+            ),
+            (
+                self.bills_the_ids_that_it_commits_to(),
+                "usage of another number of tokens than the ids that were executed and given",
             ),
             (
                 is_ascending(self.output.iter().map(|choice| choice.index)),
@@ -104,6 +108,22 @@ impl Claims {
         };
         self.finish.as_ref().is_none_or(|(by, _)| *by == speaker)
             && self.usage.as_ref().is_none_or(|(by, _)| *by == speaker)
+    }
+
+    /// Who executes counts its own ids, and has committed to them: every other number is a false bill. A choice without ids has none.
+    fn bills_the_ids_that_it_commits_to(&self) -> bool {
+        match (&self.execution, &self.usage) {
+            (Execution::Executed(executed), Some((_, usage))) => {
+                let ids = |choice: &Choice| choice.tokens.map_or(0, |tokens| tokens.count);
+                let given = self
+                    .output
+                    .iter()
+                    .try_fold(0_u64, |sum, choice| sum.checked_add(ids(choice)));
+                usage.input_tokens == executed.input_tokens.count
+                    && given == Some(usage.output_tokens)
+            }
+            _ => true,
+        }
     }
 
     /// One walk over the choices, whose indexes ascend, meets the index of every finish reason in turn.

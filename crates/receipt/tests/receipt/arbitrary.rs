@@ -280,6 +280,22 @@ fn unknown() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
     })
 }
 
+/// Who executes counts the ids that it commits to; whatever a provider says of its own stands as it is.
+fn usage_of(execution: &Execution, output: &[Choice], said: (u64, u64)) -> Option<Usage> {
+    let (input_tokens, output_tokens) = match execution {
+        Execution::Relayed { .. } => said,
+        Execution::Executed(executed) => output
+            .iter()
+            .filter_map(|choice| choice.tokens)
+            .try_fold(0_u64, |sum, tokens| sum.checked_add(tokens.count))
+            .map(|given| (executed.input_tokens.count, given))?,
+    };
+    Some(Usage {
+        input_tokens,
+        output_tokens,
+    })
+}
+
 /// Claims that contradict nothing.
 pub(crate) fn claims() -> impl Strategy<Value = Claims> {
     let head = (
@@ -323,6 +339,7 @@ pub(crate) fn claims() -> impl Strategy<Value = Claims> {
             Execution::Relayed { .. } => (1, Provenance::Provider),
             Execution::Executed(_) => (2, Provenance::Observed),
         };
+        let usage = usage_of(&execution, &output, usage).filter(|_| has_usage);
         Claims {
             id,
             issued_at,
@@ -340,13 +357,7 @@ pub(crate) fn claims() -> impl Strategy<Value = Claims> {
             output,
             finish: has_finish.then_some((speaker, finish)),
             outcome,
-            usage: has_usage.then_some((
-                speaker,
-                Usage {
-                    input_tokens: usage.0,
-                    output_tokens: usage.1,
-                },
-            )),
+            usage: usage.map(|usage| (speaker, usage)),
             cost: cost.map(|(currency, amount_nano)| Cost {
                 currency,
                 amount_nano,

@@ -72,6 +72,7 @@ fn disputed(right: bool, by: Option<&SigningKey>) -> (Bundle, FraudProof) {
             ];
         }
         claims.output[0].tokens = Some(commit_tokens(&output, "out", &[id]));
+        claims.usage = None;
         let scopes = [&inner, &output];
         let parts = [manifest.as_slice(), &program];
         let subject = SubjectOpening::new(0, scopes, [&[0], &[id]], None, parts);

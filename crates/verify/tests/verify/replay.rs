@@ -2,8 +2,8 @@
 
 use proofmark_receipt::{
     Bundle, Claims, Evidence, Executed, Execution, Provenance, ReplayEvidence, ReplayStep,
-    ReplayVerdict, SeedChooser, SignedKeyStatement, SignedReceipt, SignedReplay, TokenDifference,
-    commit_tokens,
+    ReplayVerdict, SeedChooser, SignedKeyStatement, SignedObject, SignedReceipt, SignedReplay,
+    TokenDifference, Typ, Usage, commit_tokens,
 };
 use proofmark_verify::{OperatorRoot, Report, Roots, RowName, State, Verdict, format_operator_key};
 
@@ -33,7 +33,7 @@ pub(crate) fn executed(world: &World) -> Claims {
         closure: [0xb1; 32],
         engine: [0xb2; 32],
         prompt: scope.commit("prompt", b"a prompt"),
-        input_tokens: commit_tokens(&scope, "in", &[1, 2, 3]),
+        input_tokens: commit_tokens(&scope, "in", &(1..=12).collect::<Vec<u32>>()),
         parameters: vec![],
         seed: 7,
         seed_chosen_by: SeedChooser::Caller,
@@ -42,9 +42,26 @@ pub(crate) fn executed(world: &World) -> Claims {
     claims.finish = claims
         .finish
         .map(|(_, finish)| (Provenance::Observed, finish));
+    let output = world.salts().scope("output/0");
+    claims.output[0].tokens = Some(commit_tokens(&output, "out", &[5, 4, 3, 2, 1]));
     claims.usage = claims.usage.map(|(_, usage)| (Provenance::Observed, usage));
     claims.log.kind = 2;
     claims
+}
+
+/// A bundle whose receipt bills what `bill` makes of its usage, signed with the node's own key, and confirmed by a rooted replayer.
+pub(crate) fn billed(bill: impl FnOnce(&mut Usage)) -> Bundle {
+    let world = World::new(1);
+    let mut claims = executed(&world);
+    let honest = SignedReceipt::sign(claims.clone(), &world.node).unwrap();
+    let mut verdict = verdict_about(&honest, [0xb1; 32]);
+    let mut bundle = world.bundle_of(claims.clone(), 3);
+    bill(&mut claims.usage.as_mut().unwrap().1);
+    let signed = SignedObject::sign(Typ::Receipt, claims.encode(), &world.node);
+    verdict.claims = claims.digest();
+    bundle.receipt = signed.as_bytes().to_vec();
+    bundle.evidence = vec![replay_by(&replayer(), &verdict)];
+    bundle
 }
 
 /// A verdict that confirms `receipt`.
@@ -111,6 +128,26 @@ fn a_rooted_replayer_confirms() {
             .iter()
             .any(|text| text.contains("the replayer"))
     );
+}
+
+#[test]
+fn tokens_that_nobody_committed_to_are_not_billed() {
+    let verdict = |bundle: &Bundle| {
+        let report = report(bundle, &replay_roots(), "signed");
+        (report.verdict().exit_code(), report.verdict().code())
+    };
+    let refused = (10, Some("receipt.claim.inconsistent"));
+    assert_eq!(
+        verdict(&billed(|usage| usage.output_tokens += 1_000)),
+        refused
+    );
+    assert_eq!(verdict(&billed(|usage| usage.output_tokens -= 1)), refused);
+    assert_eq!(verdict(&billed(|usage| usage.input_tokens += 1)), refused);
+    // A provider that relays is not held to ids that it never saw, and the report says so.
+    let relayed = report(&World::new(1).bundle(), &World::new(1).roots(), "relayed");
+    assert!(matches!(relayed.verdict(), Verdict::Accepted(_)));
+    let says = |text: &String| text.contains("how many tokens there were");
+    assert!(relayed.does_not_show().iter().any(says));
 }
 
 #[test]

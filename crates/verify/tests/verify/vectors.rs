@@ -16,7 +16,7 @@ use proofmark_verify::{Presented, Report, Requirement, Roots, verify};
 use serde_json::{Value, json};
 
 use crate::audit::audited;
-use crate::replay::{replay_by, replay_roots, replayed, replayer, verdict_about};
+use crate::replay::{billed, replay_by, replay_roots, replayed, replayer, verdict_about};
 use crate::world::{ANSWER, NOW, QUESTION, World};
 
 /// One verification, whole.
@@ -603,6 +603,15 @@ fn replay_cases() -> Vec<(&'static str, Case)> {
             }),
         ),
         ("replay-not-executed", relayed),
+        (
+            "usage-inflated",
+            Case::new(
+                "more output tokens billed than ids committed to, and a replayer that confirms them",
+                &billed(|usage| usage.output_tokens += 1_000),
+            )
+            .roots(|roots| *roots = replay_roots())
+            .require("replayed"),
+        ),
         ("replay-malformed", malformed),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use proofmark_confidence::audit::{Beacon, Reveal, commitment};
+use proofmark_confidence::audit::{Beacon, Commitment, Reveal, Round, commitment};
 
 use crate::error::CommandError;
 use crate::hex::hex32;
@@ -57,12 +57,9 @@ pub(super) fn own(kid: [u8; 32]) -> Result<Beacon, CommandError> {
     let mut secret = [0_u8; 32];
     getrandom::fill(&mut secret)
         .map_err(|error| CommandError::internal("no random numbers").because(error.to_string()))?;
-    let reveal = Reveal {
-        kid,
-        commitment: commitment(&kid, &secret),
-        secret,
-    };
-    Beacon::of_reveals(&[reveal])
+    let digest = commitment(&kid, &secret);
+    Round::new(vec![Commitment { kid, digest }])
+        .and_then(|round| round.open(&[Reveal { kid, secret }]))
         .map_err(|error| CommandError::internal("no beacon of one's own").because(error))
 }
 
