@@ -139,6 +139,17 @@ impl Facts {
         }
     }
 
+    /// What an audit of the population that the receipt is in bounds (§4.5): auditors open question and answer. Where the node chose the
+    /// seed, no replay sees which others it tried.
+    pub(crate) fn sampled_threats(&self) -> Threats {
+        let threats = Threats::of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 21]);
+        if self.executed() == Some(true) {
+            threats.union(Threats::of([13]))
+        } else {
+            threats
+        }
+    }
+
     /// What evidence on the execution covers (§4.3): more, if question and answer are at hand.
     pub(crate) fn model_threats(&self) -> Threats {
         let mut threats = Threats::of([1, 2, 3, 4, 5, 6, 7, 9, 21]);

@@ -243,7 +243,7 @@ fn withheld(plan: &Plan) -> Result<Outcome, BenchError> {
         let honest = spares(&fixture(round.open(&all), "beacon")?);
         let silent = match (round.open(fewer), round.void(fewer)) {
             (Ok(beacon), _) => spares(&beacon),
-            (Err(_), Ok(Some((void, _)))) => spares(&void),
+            (Err(_), Ok(Some(void))) => spares(&void),
             (Err(_), _) => return Err(BenchError::Fixture { what: "void round" }),
         };
         spared += u64::from(honest);

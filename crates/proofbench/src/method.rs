@@ -107,8 +107,12 @@ impl Method {
                 "receipts in a witnessed log, of which a later coin chooses those to replay"
             }
             Self::Proof => "a proof that the program gave this output (tensor programs)",
-            Self::AgentPolicy => "docs/policies/agent.policy: logged, one rooted replay",
-            Self::BankPolicy => "docs/policies/bank.policy, $1,000 at stake: two rooted replays",
+            Self::AgentPolicy => {
+                "docs/policies/agent.policy, $1,000 at stake: two rooted replays, seed of the caller"
+            }
+            Self::BankPolicy => {
+                "docs/policies/bank.policy, $1,000 at stake: two rooted replays, seed of the caller"
+            }
             Self::MarketPolicy => {
                 "docs/policies/market.policy: two rooted replays, seed of the caller"
             }
@@ -130,8 +134,7 @@ impl Method {
             Self::Referee => "one honest challenger",
             Self::Audit => "the beacon, the auditor; a population, never one answer",
             Self::Proof => "the proof system and its verifier",
-            Self::AgentPolicy => "one rooted replayer and the log's witnesses",
-            Self::BankPolicy | Self::MarketPolicy => {
+            Self::AgentPolicy | Self::BankPolicy | Self::MarketPolicy => {
                 "one of two rooted replayers, the log's witnesses"
             }
         }

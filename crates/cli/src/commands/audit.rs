@@ -4,6 +4,7 @@ mod attach;
 mod auditee;
 mod beacon;
 mod books;
+mod commit;
 mod plan;
 mod run;
 mod status;
@@ -23,6 +24,10 @@ pub(crate) enum Audit {
     Plan(plan::Plan),
     /// Execute answers of a log again, chosen by coins from randomness that its operator could not know. 10 if one is not what its receipt says.
     Run(run::Run),
+    /// Commit to a secret that will draw together with those of other auditors.
+    Commit(commit::Commit),
+    /// Reveal it, once the population is fixed.
+    Reveal(commit::RevealCommand),
     /// What all runs together show.
     Status(status::Status),
     /// Put an audit statement beside the receipts that it speaks of.
@@ -34,6 +39,8 @@ impl Audit {
         match self {
             Self::Plan(command) => command.json,
             Self::Run(command) => command.json,
+            Self::Commit(command) => command.json,
+            Self::Reveal(command) => command.json,
             Self::Status(command) => command.json,
             Self::Attach(_) => false,
         }
@@ -43,6 +50,8 @@ impl Audit {
         match self {
             Self::Plan(command) => command.run(ui),
             Self::Run(command) => command.run(ui),
+            Self::Commit(command) => command.run(ui),
+            Self::Reveal(command) => command.run(ui),
             Self::Status(command) => command.run(ui),
             Self::Attach(command) => command.run(ui),
         }

@@ -133,22 +133,17 @@ impl Round {
         })
     }
 
-    /// What takes the beacon's place where secrets are withheld: everything is audited. Beside it, who withheld. `None` if nobody did.
+    /// What takes the beacon's place where secrets are withheld ([`RoundError::Withheld`] says whose): everything is audited. `None` if
+    /// none is.
     ///
     /// # Errors
     /// As [`Round::open`], but for the secrets that are withheld.
-    pub fn void(&self, reveals: &[Reveal]) -> Result<Option<(Beacon, Vec<[u8; 32]>)>, RoundError> {
-        let kids = self.missing(reveals)?;
-        if kids.is_empty() {
-            return Ok(None);
-        }
-        let beacon = Beacon {
-            source: BeaconSource::Void {
-                withheld: kids.len() as u64,
-            },
+    pub fn void(&self, reveals: &[Reveal]) -> Result<Option<Beacon>, RoundError> {
+        let withheld = self.missing(reveals)?.len() as u64;
+        Ok((withheld > 0).then(|| Beacon {
+            source: BeaconSource::Void { withheld },
             value: self.digest(),
-        };
-        Ok(Some((beacon, kids)))
+        }))
     }
 
     /// Who committed and did not reveal. What is revealed is checked.

@@ -150,6 +150,11 @@ impl Policy {
         self.below
     }
 
+    /// Digests of the closures that it has blocks for.
+    pub fn closures(&self) -> impl Iterator<Item = [u8; 32]> + '_ {
+        self.models.iter().filter_map(|block| block.model)
+    }
+
     /// The confidence that all audit terms together have.
     pub fn confidence(&self) -> Rate {
         self.confidence

@@ -66,6 +66,13 @@ pub struct Decision {
     pub assessment: Option<Assessment>,
 }
 
+/// What an expression is about: one threat and its line of the vector, or the receipt as a whole.
+#[derive(Clone, Copy, Default)]
+struct About<'l> {
+    threat: Option<Threat>,
+    line: Option<&'l ThreatLine>,
+}
+
 /// Everything that terms read.
 struct Evaluation<'e> {
     policy: &'e Policy,
@@ -213,9 +220,12 @@ impl Evaluation<'_> {
         let mut truths = Vec::new();
         let mut why: Vec<String> = Vec::new();
         for threat in threats.without(OF_EVIDENCE).iter() {
-            let line = self.line(threat);
+            let about = About {
+                threat: Some(threat),
+                line: self.line(threat),
+            };
             let mut reasons = Vec::new();
-            let truth = self.expr(expr, line, &mut reasons);
+            let truth = self.expr(expr, about, &mut reasons);
             truths.push(truth);
             if truth != Truth::True {
                 for reason in reasons {
@@ -236,7 +246,7 @@ impl Evaluation<'_> {
         match clause {
             Clause::Require(expr) => {
                 let mut why = Vec::new();
-                let holds = self.expr(expr, None, &mut why);
+                let holds = self.expr(expr, About::default(), &mut why);
                 if holds == Truth::True {
                     why.clear();
                 }
@@ -275,12 +285,12 @@ impl Evaluation<'_> {
     }
 
     /// The value of `expr`; reasons of terms that are not true are put into `why`.
-    fn expr(&self, expr: &Expr, line: Option<&ThreatLine>, why: &mut Vec<String>) -> Truth {
+    fn expr(&self, expr: &Expr, about: About<'_>, why: &mut Vec<String>) -> Truth {
         match expr {
-            Expr::All(parts) => Truth::all(parts.iter().map(|part| self.expr(part, line, why))),
-            Expr::Any(parts) => Truth::any(parts.iter().map(|part| self.expr(part, line, why))),
+            Expr::All(parts) => Truth::all(parts.iter().map(|part| self.expr(part, about, why))),
+            Expr::Any(parts) => Truth::any(parts.iter().map(|part| self.expr(part, about, why))),
             Expr::Term(term) => {
-                let (truth, reason) = self.term(term, line);
+                let (truth, reason) = self.term(term, about);
                 if truth != Truth::True {
                     why.push(reason);
                 }
@@ -289,10 +299,10 @@ impl Evaluation<'_> {
         }
     }
 
-    fn term(&self, term: &Term, line: Option<&ThreatLine>) -> (Truth, String) {
+    fn term(&self, term: &Term, about: About<'_>) -> (Truth, String) {
         match term {
             Term::Grade(required) => self.grade(*required),
-            Term::Covered => covered(line),
+            Term::Covered => covered(about.line),
             Term::ReplayedBy(k) => self.replayed_by(*k),
             Term::ReplayedHere => (
                 self.facts.replayed_here.into(),
@@ -307,7 +317,7 @@ impl Evaluation<'_> {
                 })
             }),
             Term::CostToCheat { receipts, at_least } => self.cost_to_cheat(*receipts, *at_least),
-            Term::Audited(term) => self.audited(term),
+            Term::Audited(term) => self.audited(term, about.threat),
         }
     }
 
@@ -393,7 +403,24 @@ impl Evaluation<'_> {
         })
     }
 
-    fn audited(&self, term: &AuditTerm) -> (Truth, String) {
+    fn audited(&self, term: &AuditTerm, threat: Option<Threat>) -> (Truth, String) {
+        if let Some(threat) = threat
+            && !self.facts.sampled_threats().contains(threat)
+        {
+            let why = match (threat.number(), self.facts.executed()) {
+                (13, Some(false)) => {
+                    ": the node chose the seed, and an audit cannot see which others it tried"
+                }
+                _ => "",
+            };
+            return (
+                Truth::False,
+                format!(
+                    "an audit bounds nothing about {threat} {}{why}",
+                    threat.name()
+                ),
+            );
+        }
         let alpha = self.policy.alpha_of(term);
         let mut why = format!("no audited population with {term} holds the receipt");
         for population in &self.facts.audits {

@@ -516,6 +516,41 @@ fn a_sample_covers_no_single_receipt() {
     assert_eq!(line.probability_at_most, Rate::ONE);
 }
 
+/// Nor does it say anything of threats that no replay of the population sees.
+#[test]
+fn a_sample_bounds_only_what_replays_see() {
+    let policy = |threats: &str| {
+        format!(
+            "policy \"a\" version 1 {{ accept {{ table }} threats {threats} require covered or audited(rate <= 1%) for model * {{ }} }}"
+        )
+    };
+    let sampled = |caller_seed| Facts {
+        origin: Origin::Executed {
+            closure: CLOSURE,
+            caller_seed,
+        },
+        audits: vec![audit(100_000, 0)],
+        ..facts()
+    };
+    let all = policy("T01..T13, T21");
+    assert_eq!(outcome(&all, &sampled(true)), Outcome::Satisfied);
+    // A node that chose the seed could have tried many.
+    assert_eq!(outcome(&all, &sampled(false)), Outcome::Denied);
+    let decision = Policy::parse(&all)
+        .unwrap()
+        .evaluate(&sampled(false), &table());
+    let why = &decision.clauses[0].why;
+    assert!(
+        why.iter()
+            .any(|why| why.contains("the node chose the seed")),
+        "{why:?}"
+    );
+    assert_eq!(outcome(&policy("T14"), &sampled(true)), Outcome::Denied);
+    let mut unwitnessed = sampled(true);
+    unwitnessed.reached.remove(&Required::Witnessed);
+    assert_eq!(outcome(&policy("T17"), &unwitnessed), Outcome::Denied);
+}
+
 #[test]
 fn models_have_their_own_blocks() {
     let named = "policy \"a\" version 1 { for model \"sha256:abababababababababababababababababababababababababababababababab\" { require logged } }";

@@ -47,6 +47,11 @@ fn the_examples_decide_as_the_documentation_says() {
         ("bank", "replayed-by-one", "denied"),
         ("bank", "replayed-by-two", "satisfied"),
         ("bank", "replayed-by-two-worth-1000000", "denied"),
+        (
+            "bank",
+            "replayed-by-two-whose-seed-the-node-chose",
+            "denied",
+        ),
         ("bank", "refuted", "vetoed"),
         ("market", "replayed-by-one", "denied"),
         ("market", "replayed-by-two", "satisfied"),
@@ -54,6 +59,12 @@ fn the_examples_decide_as_the_documentation_says() {
         ("market", "refuted", "vetoed"),
         ("agent", "executed", "denied"),
         ("agent", "replayed-by-one", "satisfied"),
+        ("agent", "replayed-by-one-worth-1000", "denied"),
+        (
+            "agent",
+            "replayed-by-two-whose-seed-the-node-chose",
+            "denied",
+        ),
         ("agent", "relayed", "denied"),
         ("agent", "nothing", "denied"),
     ] {

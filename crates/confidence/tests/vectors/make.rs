@@ -134,7 +134,7 @@ pub(crate) fn coins() -> Value {
         digest: commitment(&kid, &secret),
     });
     let round = Round::new(committed.to_vec()).expect("a round");
-    let (void, _) = round
+    let void = round
         .void(&reveals[..1])
         .expect("a secret")
         .expect("withheld");
@@ -213,6 +213,23 @@ pub(crate) fn situations() -> Vec<(&'static str, Facts)> {
             executed(&[Witnessed, Unrevoked, Replayed], &["audit-co"]),
         ),
         ("replayed-by-two", two.clone()),
+        (
+            "replayed-by-two-whose-seed-the-node-chose",
+            Facts {
+                origin: Origin::Executed {
+                    closure: [7; 32],
+                    caller_seed: false,
+                },
+                ..two.clone()
+            },
+        ),
+        (
+            "replayed-by-one-worth-1000",
+            Facts {
+                value: Some(Money::dollars(1_000)),
+                ..executed(&[Witnessed, Unrevoked, Replayed], &["audit-co"])
+            },
+        ),
         (
             "replayed-by-two-worth-1000000",
             Facts {

@@ -167,11 +167,7 @@ fn decide(
     ];
     let roots = records.bench.roots(&auditors);
     let mut bundle = case.bundle.clone();
-    // The agent has one replayer.
-    let replayers = if method == Method::AgentPolicy { 1 } else { 2 };
-    bundle
-        .evidence
-        .extend(case.verdicts.iter().take(replayers).cloned());
+    bundle.evidence.extend(case.verdicts.iter().cloned());
     let bytes = case.bytes.clone().unwrap_or_else(|| bundle.encode());
     let report = examined(case, &bytes, "", &roots)?;
     let mut facts = Facts::of(&report, LATER);
@@ -215,8 +211,7 @@ pub(super) fn evidence_bytes(
         _ => {
             let mut bundle = case.bundle.clone();
             let verdicts = match method {
-                Method::AgentPolicy => 1,
-                Method::BankPolicy | Method::MarketPolicy => 2,
+                Method::AgentPolicy | Method::BankPolicy | Method::MarketPolicy => 2,
                 _ => 0,
             };
             bundle

@@ -164,8 +164,9 @@ impl Records<'_> {
                 let bytes = bundle::evidence_bytes(self, *method, &case)?;
                 let by_others = match method {
                     Method::Replay => check_ms,
-                    Method::AgentPolicy => case.replay_ms,
-                    Method::BankPolicy | Method::MarketPolicy => 2.0 * case.replay_ms,
+                    Method::AgentPolicy | Method::BankPolicy | Method::MarketPolicy => {
+                        2.0 * case.replay_ms
+                    }
                     _ => 0.0,
                 };
                 seen.push([bytes as f64, check_ms, by_others / made_ms]);

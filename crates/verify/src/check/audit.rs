@@ -39,13 +39,24 @@ pub(crate) fn check_audit(
 fn tell(population: &AuditedPopulation) -> String {
     let statement = &population.statement;
     format!(
-        "one of {} auditable answers, of which {:?} re-executed {} by lot: {} findings; {} more without permission",
+        "one of {} auditable answers, of which {:?} re-executed {}, drawn by {}: {} findings; {} more without permission",
         statement.auditable,
         population.auditor,
         statement.audited,
+        drawn_by(statement.beacon),
         statement.findings,
         statement.without_permission
     )
+}
+
+/// What the draw rests on: nothing of a beacon is checked here but that the auditor names it.
+fn drawn_by((kind, number, _): (u64, u64, [u8; 32])) -> String {
+    match (kind, number) {
+        (1, round) => format!("drand round {round} as the auditor says it was"),
+        (2, height) => format!("the hash of block {height} as the auditor says it was"),
+        (_, 0) => "secrets of auditors, of whom one has to be honest".into(),
+        (_, withheld) => format!("nobody: {withheld} secrets were withheld, so all were"),
+    }
 }
 
 fn audit(

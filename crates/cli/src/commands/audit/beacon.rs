@@ -1,11 +1,14 @@
 //! Randomness of a later moment, from the command line or from the auditor's own source.
 
+use std::fmt;
 use std::str::FromStr;
 
-use proofmark_confidence::audit::{Beacon, Commitment, Reveal, Round, commitment};
+use proofmark_confidence::audit::{
+    Beacon, BeaconSource, Commitment, Reveal, Round, RoundError, commitment,
+};
 
 use crate::error::CommandError;
-use crate::hex::hex32;
+use crate::hex::{hex, hex32};
 
 /// First round and seconds between rounds of drand's chain "quicknet".
 const QUICKNET: (u64, u64) = (1_692_803_367, 3);
@@ -63,6 +66,104 @@ pub(super) fn own(kid: [u8; 32]) -> Result<Beacon, CommandError> {
         .map_err(|error| CommandError::internal("no beacon of one's own").because(error))
 }
 
+/// A commitment as text: `KID:DIGEST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Committed(pub(crate) Commitment);
+
+/// A secret that was committed to, as text: `KID:SECRET`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Revealed(pub(crate) Reveal);
+
+fn pair(text: &str) -> Result<([u8; 32], [u8; 32]), String> {
+    let both = text.split_once(':');
+    both.and_then(|(kid, value)| Some((hex32(kid)?, hex32(value)?)))
+        .ok_or_else(|| "two times 64 hexadecimal digits, with a colon between them".into())
+}
+
+impl FromStr for Committed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        pair(text).map(|(kid, digest)| Self(Commitment { kid, digest }))
+    }
+}
+
+impl FromStr for Revealed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        pair(text).map(|(kid, secret)| Self(Reveal { kid, secret }))
+    }
+}
+
+impl fmt::Display for Committed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", hex(&self.0.kid), hex(&self.0.digest))
+    }
+}
+
+impl fmt::Display for Revealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", hex(&self.0.kid), hex(&self.0.secret))
+    }
+}
+
+/// A round from its commitments.
+pub(super) fn round(commitments: Vec<Commitment>) -> Result<Round, CommandError> {
+    Round::new(commitments)
+        .map_err(|error| CommandError::usage("the commitments are no round").because(error))
+}
+
+/// The beacon of a round: of all its secrets, or, with `void`, what takes its place where some are withheld.
+pub(super) fn of_round(
+    round: &Round,
+    reveals: &[Reveal],
+    void: bool,
+) -> Result<Beacon, CommandError> {
+    let refused = |error: RoundError| {
+        CommandError::rejected("the secrets are not those of the round")
+            .code("audit.round")
+            .because(error)
+    };
+    match round.open(reveals) {
+        Ok(beacon) => Ok(beacon),
+        Err(RoundError::Withheld { .. }) if void => match round.void(reveals) {
+            Ok(Some(beacon)) => Ok(beacon),
+            Ok(None) => round.open(reveals).map_err(refused),
+            Err(error) => Err(refused(error)),
+        },
+        Err(RoundError::Withheld { kids }) => {
+            let kids: Vec<String> = kids.iter().map(|kid| hex(kid)).collect();
+            Err(
+                CommandError::could_not_check("secrets of the round are withheld")
+                    .code("audit.withheld")
+                    .because(format!("by {}", kids.join(", ")))
+                    .hint("if they stay away, the round is void and everything is audited: --void"),
+            )
+        }
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// What the coins rest on, in words.
+pub(super) fn rests_on(beacon: &Beacon) -> String {
+    match beacon.source {
+        BeaconSource::Drand { round } => format!(
+            "drand round {round}, as it was given to this command: its signature is not checked here, anybody can look it up"
+        ),
+        BeaconSource::Block { height } => format!(
+            "the hash of block {height}, as it was given to this command: nothing of the chain is checked here, anybody can look it up"
+        ),
+        BeaconSource::CommitReveal => {
+            "a round of auditors who all revealed what they had committed to: one honest one among them"
+                .into()
+        }
+        BeaconSource::Void { withheld } => {
+            format!("nothing: {withheld} secrets were withheld, so everything was audited")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +190,16 @@ mod tests {
         ];
         for text in wrong {
             assert!(text.parse::<LookedUp>().is_err(), "{text}");
+        }
+        let committed: Committed = format!("{value}:{value}").parse().unwrap();
+        assert_eq!(committed.to_string(), format!("{value}:{value}"));
+        for text in [
+            value.clone(),
+            format!("{value}:"),
+            format!("{value}:{value}:"),
+        ] {
+            assert!(text.parse::<Committed>().is_err(), "{text}");
+            assert!(text.parse::<Revealed>().is_err(), "{text}");
         }
     }
 }

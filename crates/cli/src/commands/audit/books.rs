@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use proofmark_confidence::Rate;
-use proofmark_confidence::audit::{Beacon, Ledger, Population};
+use proofmark_confidence::audit::{Beacon, Commitment, Ledger, Population, Round};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -25,6 +25,9 @@ pub(super) struct Sealed {
     /// Unix seconds at which it was fixed.
     pub(super) at: u64,
     pub(super) coin: Rate,
+    /// Key id and digest of each auditor's commitment, if secrets of auditors make the beacon; fixed with the population.
+    #[serde(default)]
+    pub(super) round: Vec<(String, String)>,
     /// Once it is known it stays: an audit that was broken off goes on with the same coins.
     pub(super) beacon: Option<(u8, u64, String)>,
 }
@@ -65,6 +68,22 @@ pub(super) fn directory(data: &Path, vkey: &str) -> PathBuf {
 }
 
 impl Sealed {
+    /// The round whose secrets make the beacon.
+    pub(super) fn round(&self) -> Result<Option<Round>, CommandError> {
+        if self.round.is_empty() {
+            return Ok(None);
+        }
+        let read = |(kid, digest): &(String, String)| {
+            let (kid, digest) = (hex32(kid)?, hex32(digest)?);
+            Some(Commitment { kid, digest })
+        };
+        let commitments: Option<Vec<Commitment>> = self.round.iter().map(read).collect();
+        commitments
+            .and_then(|commitments| Round::new(commitments).ok())
+            .map(Some)
+            .ok_or_else(|| CommandError::internal("the books are damaged"))
+    }
+
     pub(super) fn beacon(&self) -> Option<Beacon> {
         let (kind, number, value) = self.beacon.as_ref()?;
         Beacon::from_parts(*kind, *number, hex32(value)?)

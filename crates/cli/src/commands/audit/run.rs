@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use proofmark_confidence::Rate;
-use proofmark_confidence::audit::{Beacon, Ledger, Outcome, Stratum};
+use proofmark_confidence::audit::{Beacon, BeaconSource, Ledger, Outcome, Reveal, Stratum};
 use proofmark_keys::Serving;
 use proofmark_receipt::{
     Audit as Permission, AuditEvidence, AuditStatement, LeafKind, ReceiptLeaf, RegistryKind,
@@ -16,7 +16,7 @@ use proofmark_tlog::{Frontier, leaf_hash};
 use serde_json::json;
 
 use super::auditee::{Auditee, Leaves, ids, statement_path};
-use super::beacon::{LookedUp, own};
+use super::beacon::{Committed, LookedUp, Revealed, of_round, own, rests_on, round};
 use super::books::{Books, Done, Sealed, directory};
 use super::status::write_population;
 use super::verdicts::{Audited, Examiner};
@@ -43,8 +43,17 @@ pub(crate) struct Run {
     /// Fix the population and stop: audit it later with a --beacon that does not exist yet.
     #[arg(long, conflicts_with = "beacon")]
     seal: bool,
-    /// Public randomness of a moment after the population was fixed: drand:ROUND:HEX or block:HEIGHT:HEX:UNIX_S. Default:
-    /// random numbers of this machine, which others can only believe.
+    /// Auditors' commitments, as `audit commit` prints them: their secrets make the coins. Fixed together with the population.
+    #[arg(long = "commitment", value_name = "KID:DIGEST", requires = "seal")]
+    commitments: Vec<Committed>,
+    /// The secrets of those auditors, as `audit reveal` prints them: all of them.
+    #[arg(long = "reveal", value_name = "KID:SECRET", conflicts_with_all = ["seal", "beacon"])]
+    reveals: Vec<Revealed>,
+    /// Secrets of the round are withheld for good: audit everything, so that silence spares nothing.
+    #[arg(long, conflicts_with_all = ["seal", "beacon", "every"])]
+    void: bool,
+    /// Public randomness of a moment after the population was fixed: drand:ROUND:HEX or block:HEIGHT:HEX:UNIX_S, which is not checked
+    /// here. Default: random numbers of this machine, which others can only believe.
     #[arg(long, value_name = "BEACON")]
     beacon: Option<LookedUp>,
     /// Directory of the model. Default: the model inside of this program, or the one of the same closure in the data directory's store.
@@ -64,6 +73,7 @@ pub(crate) struct Run {
 /// One run, finished.
 struct Finished {
     done: Done,
+    beacon: Beacon,
     verdicts: Vec<Audited>,
     statement: PathBuf,
 }
@@ -146,6 +156,7 @@ impl Run {
             &books,
             &Finished {
                 done,
+                beacon,
                 verdicts,
                 statement,
             },
@@ -178,6 +189,7 @@ impl Run {
             root: hex(&leaves.root),
             at: now_s(),
             coin: if alarmed { Rate::ONE } else { self.coin },
+            round: self.committed()?,
             beacon: None,
         };
         books.sealed = Some(sealed.clone());
@@ -185,15 +197,42 @@ impl Run {
         Ok(Some(sealed))
     }
 
+    /// The commitments of the round, in the order of their key ids.
+    fn committed(&self) -> Result<Vec<(String, String)>, CommandError> {
+        if self.commitments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let round = round(self.commitments.iter().map(|c| c.0).collect())?;
+        let lines = round.commitments().iter();
+        Ok(lines.map(|c| (hex(&c.kid), hex(&c.digest))).collect())
+    }
+
     /// The beacon of the sealed population; once it is known it is kept, so that no audit is drawn twice.
     fn beacon(
         &self,
         books: &mut Books,
-        mut sealed: Sealed,
+        sealed: Sealed,
         signer: &Serving,
         directory: &Path,
     ) -> Result<(Sealed, Beacon), CommandError> {
         let kept = sealed.beacon();
+        if let (None, Some(round)) = (kept, sealed.round()?) {
+            if self.beacon.is_some() {
+                return Err(CommandError::usage(
+                    "this population was fixed together with a round of auditors, whose secrets draw",
+                )
+                .code("audit.beacon-twice"));
+            }
+            let reveals: Vec<Reveal> = self.reveals.iter().map(|reveal| reveal.0).collect();
+            let beacon = of_round(&round, &reveals, self.void)?;
+            return keep(books, sealed, beacon, directory);
+        }
+        if !self.reveals.is_empty() || self.void {
+            return Err(CommandError::usage(
+                "no round of auditors waits for secrets: they commit before the population is fixed (--seal --commitment …)",
+            )
+            .code("audit.round"));
+        }
         let beacon = match (kept, self.beacon) {
             (Some(kept), None) => return Ok((sealed, kept)),
             (Some(kept), Some(given)) if given.beacon == kept => return Ok((sealed, kept)),
@@ -216,11 +255,7 @@ impl Run {
             (None, Some(given)) => given.beacon,
             (None, None) => own(*signer.key.public().kid().as_bytes())?,
         };
-        let (kind, number) = beacon.kind();
-        sealed.beacon = Some((kind, number, hex(&beacon.value)));
-        books.sealed = Some(sealed.clone());
-        books.save(directory)?;
-        Ok((sealed, beacon))
+        keep(books, sealed, beacon, directory)
     }
 
     /// Signs the statement, puts it into the auditor's registry log, and writes it beside the verdicts.
@@ -293,10 +328,15 @@ impl Run {
         } else {
             writeln!(
                 ui.out(),
-                "{STRONG}Fixed{STRONG:#}: entries {} to {} of the log. Audit them with a beacon of a moment after {} (Unix seconds).",
+                "{STRONG}Fixed{STRONG:#}: entries {} to {} of the log. Audit them with {}.",
                 books.audited_to(),
                 sealed.size,
-                sealed.at
+                match sealed.round.len() {
+                    0 => format!("a beacon of a moment after {} (Unix seconds)", sealed.at),
+                    count => format!(
+                        "the secrets of the {count} auditors who committed (proofmark audit reveal)"
+                    ),
+                }
             )?;
         }
         Ok(ExitStatus::OK)
@@ -305,6 +345,7 @@ impl Run {
     fn tell(&self, ui: &mut Ui, books: &Books, finished: &Finished) -> CommandResult {
         let Finished {
             done,
+            beacon,
             verdicts,
             statement,
         } = finished;
@@ -315,7 +356,7 @@ impl Run {
         };
         if self.json {
             let verdicts: Vec<_> = verdicts.iter().map(Audited::to_json).collect();
-            ui.print_json(&json!({ "run": done, "statement": statement, "verdicts": verdicts, "alarm": done.findings > 0 }))?;
+            ui.print_json(&json!({ "run": done, "statement": statement, "verdicts": verdicts, "alarm": done.findings > 0, "coins_rest_on": rests_on(beacon) }))?;
             return Ok(code);
         }
         let out = ui.out();
@@ -350,6 +391,7 @@ impl Run {
             writeln!(out, "{GOOD}CLEAN{GOOD:#}  everything came out the same")?;
         }
         write_population(out, &books.total())?;
+        writeln!(out, "  the coins rest on {}", rests_on(beacon))?;
         writeln!(
             out,
             "Statement: {} (proofmark audit attach puts it beside receipts)",
@@ -357,6 +399,23 @@ impl Run {
         )?;
         Ok(code)
     }
+}
+
+/// Writes the beacon down: it stays.
+fn keep(
+    books: &mut Books,
+    mut sealed: Sealed,
+    beacon: Beacon,
+    directory: &Path,
+) -> Result<(Sealed, Beacon), CommandError> {
+    let (kind, number) = beacon.kind();
+    sealed.beacon = Some((kind, number, hex(&beacon.value)));
+    if let BeaconSource::Void { .. } = beacon.source {
+        sealed.coin = Rate::ONE;
+    }
+    books.sealed = Some(sealed.clone());
+    books.save(directory)?;
+    Ok((sealed, beacon))
 }
 
 /// Books the leaves of the range; beside the books the indexes of the auditable ones that `select` selects.

@@ -435,6 +435,95 @@ fn an_honest_provider_is_clean_and_its_receipts_say_audited() {
     assert_eq!(attached.kind, "audit");
 }
 
+/// What `audit commit` or `audit reveal` prints.
+fn printed(arguments: &[&str]) -> String {
+    match Line::parse_from([&["audit"], arguments].concat()).audit {
+        Audit::Commit(command) => command.make().map(|made| made.to_string()),
+        Audit::Reveal(command) => command.open().map(|opened| opened.to_string()),
+        _ => Err(CommandError::usage("commit or reveal")),
+    }
+    .unwrap()
+}
+
+/// Three auditors draw together for a provider that cheats; one who stays away spares nothing.
+#[test]
+fn a_round_of_auditors_draws_and_silence_spares_nothing() {
+    let mut shop = Shop::new();
+    let cheats: BTreeSet<u64> = [7, 27, 47, 57, 77, 97].into();
+    shop.answer(100, &cheats, given);
+    let (front, roots) = (shop.serve(), shop.roots());
+    let auditors: Vec<tempfile::TempDir> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let data: Vec<&str> = auditors
+        .iter()
+        .map(|dir| dir.path().to_str().unwrap())
+        .collect();
+    let committed: Vec<String> = data
+        .iter()
+        .map(|data| printed(&["commit", "--data", data]))
+        .collect();
+    let revealed: Vec<String> = (0..3)
+        .map(|i| printed(&["reveal", &committed[i], "--data", data[i]]))
+        .collect();
+    let common = ["--url", &front.url, "--roots", &roots, "--data", data[0]];
+    let with = |more: &[&str]| run(&[&["run"], &common[..], more].concat());
+    // Secrets of nobody who committed, and a population that was fixed without them.
+    assert_eq!(
+        with(&[
+            "--seal",
+            "--coin",
+            "10%",
+            "--commitment",
+            &committed[0],
+            "--commitment",
+            &committed[0]
+        ])
+        .code,
+        2
+    );
+    let mut seal = vec!["--seal", "--coin", "10%"];
+    for commitment in &committed {
+        seal.extend(["--commitment", commitment]);
+    }
+    assert_eq!(with(&seal).code, 0);
+    // Nothing else draws now: no beacon that somebody chose, not the auditor's own numbers, not two of three secrets.
+    let late = format!("block:1:{}:{}", "0a".repeat(32), now_s() + 10);
+    assert_eq!(with(&["--beacon", &late]).error, Some("audit.beacon-twice"));
+    assert_eq!(with(&[]).error, Some("audit.withheld"));
+    let two = ["--reveal", &revealed[0], "--reveal", &revealed[1]];
+    assert_eq!(with(&two).error, Some("audit.withheld"));
+    let (kid, _) = revealed[2].split_once(':').unwrap();
+    let other = format!("{kid}:{}", "0b".repeat(32));
+    let forged = [&two[..], &["--reveal", &other]].concat();
+    assert_eq!(with(&forged).error, Some("audit.round"));
+    assert_eq!(
+        with(&[&forged[..], &["--void"]].concat()).error,
+        Some("audit.round")
+    );
+    // The third stays away: the round is void, and every answer is executed again.
+    assert_eq!(with(&[&two[..], &["--void"]].concat()).code, 10);
+    assert_eq!(verdicts(auditors[0].path(), "0-100").len(), 100);
+    let said = proofmark_receipt::AuditEvidence::decode(
+        &std::fs::read(statement(auditors[0].path(), "0-100")).unwrap(),
+    )
+    .unwrap();
+    let said = said.audit.unverified();
+    assert_eq!((said.beacon.0, said.beacon.1), (3, 1));
+    assert_eq!((said.coin, said.selected), (1_000_000_000_000, 100));
+    assert!(said.findings > 0);
+    // Nothing is audited twice.
+    assert_eq!(with(&["--void"]).code, 0);
+
+    // A second auditor, for whom all three reveal: every secret draws.
+    let common = ["--url", &front.url, "--roots", &roots, "--data", data[1]];
+    let with = |more: &[&str]| run(&[&["run"], &common[..], more].concat());
+    seal[2] = "99.9%";
+    assert_eq!(with(&seal).code, 0);
+    let three = [&two[..], &["--reveal", &revealed[2]]].concat();
+    assert_eq!(with(&three).code, 10);
+    let drawn = verdicts(auditors[1].path(), "0-100").len();
+    assert!((90..=100).contains(&drawn), "{drawn}");
+}
+
 /// Who does not open what was selected is found out just as well.
 #[test]
 fn withheld_and_exchanged_receipts_are_findings() {
