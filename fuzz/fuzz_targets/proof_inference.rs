@@ -1,13 +1,15 @@
-//! Of all bytes, the genuine proof of an inference is accepted for its statement and nothing else.
+//! Of all bytes, the genuine proof of an inference is accepted for its statement and nothing else, whatever the program is.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use proofmark_program::{Program, Weights};
+use proofmark_program::{Interface, NodeId, Program, SamplingParameters, Weights};
 use proofmark_proof::commitment::Commitment;
 use proofmark_proof::plan::constant_types;
-use proofmark_proof::{PublicWeights, Reader, Statement, WeightsCommitment, WeightsMode, verify};
+use proofmark_proof::{
+    Generation, PublicWeights, Reader, Statement, WeightsCommitment, WeightsMode, verify,
+};
 use serde_json::Value;
 
 struct Genuine {
@@ -16,7 +18,27 @@ struct Genuine {
     committed: Option<WeightsCommitment>,
     inputs: Vec<Vec<i32>>,
     outputs: Vec<Vec<i32>>,
+    generated: Option<Generated>,
     proof: Vec<u8>,
+}
+
+struct Generated {
+    prompt: Vec<u32>,
+    ids: Vec<u32>,
+    seed: u64,
+    parameters: SamplingParameters,
+}
+
+impl Generated {
+    fn of(said: &Value) -> Option<Self> {
+        let ids = |name: &str| serde_json::from_value(said[name].clone()).expect("ids");
+        said.is_object().then(|| Self {
+            prompt: ids("prompt"),
+            ids: ids("generated"),
+            seed: said["seed"].as_u64().expect("a seed"),
+            parameters: SamplingParameters::greedy(),
+        })
+    }
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -59,30 +81,78 @@ static GENUINE: LazyLock<Vec<Genuine>> = LazyLock::new(|| {
                 committed,
                 inputs: integers(&said["inputs"]),
                 outputs: integers(&said["outputs"]),
+                generated: Generated::of(&said["generation"]),
                 proof: bytes(&case["proof"]),
             }
         })
         .collect()
 });
 
+/// Elements of nodes, as small as they may be; none of more than there is time for.
+fn smallest(program: &Program, nodes: impl Iterator<Item = NodeId>) -> Option<Vec<Vec<i32>>> {
+    let of = |node: NodeId| {
+        let result = &program.node(node)?.result;
+        let length = usize::try_from(result.elements()).ok()?;
+        (length <= 1 << 16).then(|| vec![result.lo; length])
+    };
+    nodes.map(of).collect()
+}
+
 impl Genuine {
-    fn accepts(&self, proof: &[u8]) -> bool {
-        let weights = match &self.committed {
-            Some(committed) => WeightsMode::Committed(committed),
-            None => WeightsMode::Public(&self.public),
-        };
-        let statement = Statement {
-            program: &self.program,
+    fn statement<'s>(
+        &'s self,
+        program: &'s Program,
+        inputs: &'s [Vec<i32>],
+        outputs: &'s [Vec<i32>],
+    ) -> Statement<'s> {
+        Statement {
+            program,
             closure_digest: [1; 32],
-            weights,
+            weights: match &self.committed {
+                Some(committed) => WeightsMode::Committed(committed),
+                None => WeightsMode::Public(&self.public),
+            },
             receipt_id: [2; 16],
             claims_digest: [3; 32],
-            inputs: &self.inputs,
-            outputs: &self.outputs,
-            generation: None,
-        };
+            inputs,
+            outputs,
+            generation: self.generated.as_ref().map(|of| Generation {
+                prompt: &of.prompt,
+                generated: &of.ids,
+                parameters: &of.parameters,
+                seed: of.seed,
+                choice: 0,
+            }),
+        }
+    }
+
+    fn accepts(&self, proof: &[u8]) -> bool {
+        let statement = self.statement(&self.program, &self.inputs, &self.outputs);
         verify(proof, &statement).is_ok()
     }
+
+    /// Another program, with the genuine one's weights and proof.
+    fn accepts_for(&self, program: &Program) -> bool {
+        let Interface::Tensor { inputs, outputs } = &program.interface else {
+            return verify(&self.proof, &self.statement(program, &[], &[])).is_ok();
+        };
+        let inputs = smallest(program, inputs.iter().map(|input| input.node));
+        let outputs = smallest(program, outputs.iter().map(|output| output.node));
+        let (Some(inputs), Some(outputs)) = (inputs, outputs) else {
+            return false;
+        };
+        let statement = self.statement(program, &inputs, &outputs);
+        verify(&self.proof, &statement).is_ok()
+    }
+}
+
+fn changed(bytes: &[u8], changes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for change in changes.chunks_exact(3) {
+        let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % bytes.len();
+        bytes[at] = bytes[at].wrapping_add(change[2]);
+    }
+    bytes
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -104,11 +174,17 @@ fuzz_target!(|data: &[u8]| {
             proof.extend_from_slice(rest);
         }
         // Changes: places, and what is added there.
+        2 => proof = changed(&proof, data),
+        // Changes of the program, or a program of the fuzzer's.
         _ => {
-            for change in data.chunks_exact(3) {
-                let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % proof.len();
-                proof[at] = proof[at].wrapping_add(change[2]);
+            let own = genuine.program.encode().expect("a file");
+            for file in [changed(&own, data), data.to_vec()] {
+                if let Ok(program) = Program::decode(&file) {
+                    let same = program == genuine.program;
+                    assert!(same || !genuine.accepts_for(&program));
+                }
             }
+            return;
         }
     }
     assert_eq!(genuine.accepts(&proof), proof == genuine.proof);

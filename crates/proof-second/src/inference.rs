@@ -1,13 +1,16 @@
 //! Whole proofs (§7, §10.5, §11, §12).
 
 use proofmark_field::{E, F, eq};
-use proofmark_program::{Interface, Program, Weights, weights_root};
+use proofmark_program::{Interface, Program, SamplingParameters, Weights, weights_root};
 
+use crate::making::ConstantType;
 use crate::opening::{self, Commitment, Opening};
-use crate::plan::{Plan, Shape, Stack};
-use crate::protocol::{Functional, Public, Run, Tally, sumcheck};
+use crate::operators::{Given, plan};
+use crate::plan::{Plan, Stack};
+use crate::protocol::{Functional, Run, Tally, sumcheck};
+use crate::shape::Shape;
 use crate::transcript::name;
-use crate::{Code, Input, Transcript, account, trees};
+use crate::{Code, Input, Transcript, account};
 
 /// §7.1.
 #[derive(Debug)]
@@ -24,6 +27,67 @@ pub struct Statement<'s> {
     pub inputs: &'s [Vec<i32>],
     /// Elements of the outputs.
     pub outputs: &'s [Vec<i32>],
+    /// What a decoder was asked and answered.
+    pub generation: Option<Generation<'s>>,
+}
+
+/// §7.5.
+#[derive(Debug, Clone, Copy)]
+pub struct Generation<'s> {
+    /// Ids of the prompt.
+    pub prompt: &'s [u32],
+    /// Ids that were sampled.
+    pub generated: &'s [u32],
+    /// How.
+    pub parameters: &'s SamplingParameters,
+    /// Of the draws.
+    pub seed: u64,
+    /// Among those of one request.
+    pub choice: u32,
+}
+
+impl Generation<'_> {
+    /// The ids at all positions.
+    pub(crate) fn sequence(&self) -> Vec<u32> {
+        let known = &self.generated[..self.generated.len() - 1];
+        [self.prompt, known].concat()
+    }
+
+    fn check(&self, vocabulary: u32, max_positions: u32) -> Result<(), Code> {
+        let ids = [self.prompt, self.generated].concat();
+        let whole = !self.prompt.is_empty() && !self.generated.is_empty();
+        if whole
+            && ids.len() - 1 <= max_positions as usize
+            && ids.iter().all(|id| *id < vocabulary)
+            && self.parameters.check(vocabulary).is_ok()
+        {
+            Ok(())
+        } else {
+            Err("proof.statement")
+        }
+    }
+
+    fn absorb(&self, transcript: &mut Transcript) {
+        let words = |ids: &[u32]| {
+            ids.iter()
+                .flat_map(|id| id.to_le_bytes())
+                .collect::<Vec<u8>>()
+        };
+        transcript.absorb("prompt", &words(self.prompt));
+        transcript.absorb("generated", &words(self.generated));
+        let p = self.parameters;
+        let mut sampling = words(&[p.temperature, p.top_p, p.min_p, p.top_k]);
+        sampling.extend(p.presence_penalty.to_le_bytes());
+        sampling.extend(p.frequency_penalty.to_le_bytes());
+        sampling.extend(p.repetition_penalty.to_le_bytes());
+        for (id, bias) in &p.logit_bias {
+            sampling.extend(id.to_le_bytes());
+            sampling.extend(bias.to_le_bytes());
+        }
+        transcript.absorb("sampling", &sampling);
+        transcript.absorb("seed", &self.seed.to_le_bytes());
+        transcript.absorb("choice", &self.choice.to_le_bytes());
+    }
 }
 
 /// A constant: bytes of an element, shape, elements.
@@ -49,8 +113,19 @@ impl Statement<'_> {
 
     /// §7.3: numbers, lengths and ranges.
     fn check(&self) -> Result<(), Code> {
-        let Interface::Tensor { inputs, outputs } = &self.program.interface else {
-            return Err("proof.unsupported");
+        let (inputs, outputs) = match (&self.program.interface, &self.generation) {
+            (Interface::Tensor { inputs, outputs }, None) => (inputs, outputs),
+            (
+                Interface::Decoder {
+                    vocabulary,
+                    max_positions,
+                    ..
+                },
+                Some(generation),
+            ) if self.inputs.is_empty() && self.outputs.is_empty() => {
+                return generation.check(*vocabulary, *max_positions);
+            }
+            _ => return Err("proof.statement"),
         };
         let inputs: Vec<_> = inputs.iter().map(|input| input.node).collect();
         let outputs: Vec<_> = outputs.iter().map(|output| output.node).collect();
@@ -99,6 +174,9 @@ impl Statement<'_> {
                 transcript.absorb(label, &bytes);
             }
         }
+        if let Some(generation) = &self.generation {
+            generation.absorb(&mut transcript);
+        }
         Ok(transcript)
     }
 }
@@ -128,21 +206,24 @@ pub fn verify_inference(proof: &[u8], statement: &Statement<'_>) -> Result<u32, 
             return Err("proof.malformed");
         }
     }
-    let shapes: Vec<Shape> = constants
-        .iter()
-        .map(|constant| constant.shape.clone())
-        .collect();
-    let plan = trees::plan(statement.program, &shapes, digit_bits, places)?;
+    let types = constants.iter().map(|constant| ConstantType {
+        bytes: constant.bytes,
+        shape: constant.shape.clone(),
+    });
+    let given = Given {
+        inputs: statement.inputs,
+        outputs: statement.outputs,
+        generation: statement.generation,
+        public_weights: statement.commitment.is_none(),
+    };
+    let choices = (digit_bits, places);
+    let plan = plan(statement.program, types.collect(), choices, &given)?;
     let witness = Commitment::decode(input.bound(35)?)?;
     input.transcript.absorb("commitment", &witness.encode());
     if witness.variables() != plan.witness().variables {
         return Err("proof.witness");
     }
-    let public = Public {
-        inputs: statement.inputs,
-        outputs: statement.outputs,
-    };
-    let mut run = Run::new(&plan, public, input, constants.len());
+    let mut run = Run::new(&plan, input, constants.len());
     run.all()?;
     let mut chance = open_witness(&plan, &mut run, &witness)?;
     match statement.commitment {

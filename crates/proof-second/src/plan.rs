@@ -1,79 +1,29 @@
-//! The plan (§8), as far as trees need it.
+//! The plan (§8): what there is, and where it stands in stacks.
 
-use proofmark_field::{E, F, eq, eq_table};
+use std::rc::Rc;
 
-/// Lengths of axes (§8.1).
-#[derive(Debug, Clone)]
-pub(crate) struct Shape(pub(crate) Vec<u64>);
+use proofmark_field::{E, eq};
 
-/// ⌈log n⌉.
-pub(crate) fn variables(length: u64) -> usize {
-    length.next_power_of_two().trailing_zeros() as usize
-}
-
-impl Shape {
-    pub(crate) fn variables(&self) -> usize {
-        self.0.iter().map(|n| variables(*n)).sum()
-    }
-
-    /// Variables of an axis.
-    pub(crate) fn axis(&self, axis: usize) -> std::ops::Range<usize> {
-        let start = self.0[..axis].iter().map(|n| variables(*n)).sum();
-        start..start + variables(self.0[axis])
-    }
-
-    /// The polynomial of a vector of all elements, in row-major order.
-    pub(crate) fn evaluate(&self, elements: &[i32], point: &[E]) -> E {
-        let weights = eq_table(point);
-        let mut sum = E::ZERO;
-        for (flat, element) in (0_u64..).zip(elements) {
-            let (mut rest, mut index, mut shift) = (flat, 0, 0);
-            for &length in self.0.iter().rev() {
-                index |= (rest % length) << shift;
-                rest /= length;
-                shift += variables(length);
-            }
-            sum += weights[index as usize].scale(F::from_i32(*element));
-        }
-        sum
-    }
-
-    /// Π of masks [0, to) or [from, to) of axes.
-    pub(crate) fn masks(&self, masks: &[Mask], point: &[E]) -> E {
-        let of = |mask: &Mask| {
-            let weights = eq_table(&point[self.axis(mask.axis)]);
-            weights[..mask.to as usize].iter().copied().sum::<E>()
-        };
-        masks.iter().map(of).fold(E::ONE, |product, x| product * x)
-    }
-
-    /// The mask of all lengths.
-    pub(crate) fn real(&self) -> Vec<Mask> {
-        let mask = |(axis, to): (usize, &u64)| Mask { axis, to: *to };
-        self.0.iter().enumerate().map(mask).collect()
-    }
-}
-
-/// Indices of an axis below an end.
-#[derive(Debug, Clone)]
-pub(crate) struct Mask {
-    pub(crate) axis: usize,
-    pub(crate) to: u64,
-}
+use crate::integer::{Interval, Wire};
+use crate::map::Map;
+use crate::shape::{Mask, Shape, variables};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor {
     pub(crate) shape: Shape,
+    pub(crate) interval: Interval,
     pub(crate) rule: Rule,
 }
 
 /// §8.2.
 #[derive(Debug, Clone)]
 pub(crate) enum Rule {
-    Input(usize),
-    Output(usize),
-    Positions,
-    Inside(Vec<Mask>),
+    /// Elements that the verifier knows.
+    Given(Rc<Vec<i32>>),
+    /// 1 at the indices of the last axis that are below the end of the row; and all of it, written out.
+    Below(Vec<u32>, Rc<Vec<i32>>),
+    /// Π of masks and of the rows of maps that have a one.
+    Inside(Vec<Mask>, Vec<Map>),
     Column(usize),
     Constant(usize),
     Linear(Vec<Term>),
@@ -82,47 +32,34 @@ pub(crate) enum Rule {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Term {
-    pub(crate) coefficient: i64,
+    pub(crate) coefficient: i128,
     pub(crate) tensor: Option<(usize, Vec<usize>)>,
     pub(crate) masks: Vec<Mask>,
 }
 
-/// A sum of one factor over bound variables, maybe through a window of stride 1.
 #[derive(Debug, Clone)]
 pub(crate) struct Sum {
+    /// Bound variables.
     pub(crate) bound: usize,
-    pub(crate) window: Option<Window>,
-    pub(crate) factor: usize,
-    pub(crate) places: Vec<Place>,
+    pub(crate) maps: Vec<Map>,
+    /// One or two tensors, with a place for each of their variables.
+    pub(crate) factors: Vec<(usize, Vec<Place>)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Free(usize),
     Bound(usize),
 }
 
-/// bound = outer + offset.
-#[derive(Debug, Clone)]
-pub(crate) struct Window {
-    pub(crate) outer: std::ops::Range<usize>,
-    pub(crate) outer_length: u64,
-    pub(crate) offset: i64,
-    pub(crate) bound_length: u64,
+/// Places among the result's variables.
+pub(crate) fn free(of: impl IntoIterator<Item = usize>) -> Vec<Place> {
+    of.into_iter().map(Place::Free).collect()
 }
 
-impl Window {
-    pub(crate) fn evaluate(&self, point: &[E], bound: &[E]) -> E {
-        let (rows, columns) = (eq_table(&point[self.outer.clone()]), eq_table(bound));
-        let mut sum = E::ZERO;
-        for (row, weight) in rows.iter().take(self.outer_length as usize).enumerate() {
-            let column = row as i64 + self.offset;
-            if (0..self.bound_length as i64).contains(&column) {
-                sum += *weight * columns[column as usize];
-            }
-        }
-        sum
-    }
+/// Places among the bound variables.
+pub(crate) fn bound(of: impl IntoIterator<Item = usize>) -> Vec<Place> {
+    of.into_iter().map(Place::Bound).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,17 +69,16 @@ pub(crate) enum Kind {
 }
 
 /// A constraint is a sum of coefficient · Π wires.
-pub(crate) type Constraint = Vec<(i64, Vec<usize>)>;
+pub(crate) type Constraint = Vec<(i128, Vec<usize>)>;
 
-/// Constraints over wires that all have the variables of the domain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Check {
     pub(crate) variables: usize,
-    pub(crate) wires: Vec<usize>,
+    pub(crate) wires: Vec<Wire>,
     pub(crate) constraints: Vec<Constraint>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     pub(crate) digit_bits: u32,
     pub(crate) tensors: Vec<Tensor>,
@@ -157,18 +93,6 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn tensor(&mut self, shape: &Shape, rule: Rule) -> usize {
-        let shape = shape.clone();
-        self.tensors.push(Tensor { shape, rule });
-        self.tensors.len() - 1
-    }
-
-    pub(crate) fn column(&mut self, shape: &Shape, kind: Kind) -> usize {
-        let tensor = self.tensor(shape, Rule::Column(self.columns.len()));
-        self.columns.push((tensor, kind));
-        tensor
-    }
-
     /// Digits first, then all other columns.
     pub(crate) fn order(&self) -> (Vec<usize>, Vec<usize>) {
         (0..self.columns.len()).partition(|at| matches!(self.columns[*at].1, Kind::Digit(_)))

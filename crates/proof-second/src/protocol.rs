@@ -2,7 +2,9 @@
 
 use proofmark_field::{E, F, eq};
 
+use crate::integer::P;
 use crate::plan::{Check, Kind, Place, Plan, Rule, Sum};
+use crate::shape::pick;
 use crate::{Code, Input};
 
 /// What was drawn (§12).
@@ -11,12 +13,6 @@ pub(crate) struct Tally {
     pub(crate) rounds: usize,
     pub(crate) points: usize,
     pub(crate) batches: usize,
-}
-
-/// What the program's tensors are to be, given inputs and outputs.
-pub(crate) struct Public<'s> {
-    pub(crate) inputs: &'s [Vec<i32>],
-    pub(crate) outputs: &'s [Vec<i32>],
 }
 
 /// A claim on the witness: what it weighs, and its value.
@@ -29,7 +25,6 @@ pub(crate) enum Functional {
 
 pub(crate) struct Run<'r, 'p> {
     pub(crate) plan: &'r Plan,
-    pub(crate) public: Public<'r>,
     pub(crate) input: Input<'p>,
     pub(crate) tally: Tally,
     /// Claims by tensor.
@@ -67,15 +62,15 @@ pub(crate) fn sumcheck(
     Ok((point, claim))
 }
 
-fn pick(point: &[E], variables: &[usize]) -> Vec<E> {
-    variables.iter().map(|at| point[*at]).collect()
+/// An integer as an element of F.
+fn element(x: i128) -> F {
+    F::from_i64((x % P) as i64)
 }
 
 impl<'r, 'p> Run<'r, 'p> {
-    pub(crate) fn new(plan: &'r Plan, public: Public<'r>, input: Input<'p>, count: usize) -> Self {
+    pub(crate) fn new(plan: &'r Plan, input: Input<'p>, count: usize) -> Self {
         Self {
             plan,
-            public,
             input,
             tally: Tally::default(),
             claims: vec![Vec::new(); plan.tensors.len()],
@@ -211,7 +206,8 @@ impl<'r, 'p> Run<'r, 'p> {
         self.tally.rounds += 3 * check.variables;
         self.tally.points += check.variables;
         self.tally.batches += check.constraints.len() - 1;
-        let of = check.wires.iter().map(|wire| (*wire, point.clone()));
+        let wires = check.wires.iter();
+        let of = wires.map(|wire| (wire.tensor, pick(&point, &wire.variables)));
         let wires = self.values("wires", of.collect())?;
         let (mut sum, mut power) = (E::ZERO, E::ONE);
         for constraint in &check.constraints {
@@ -219,7 +215,7 @@ impl<'r, 'p> Run<'r, 'p> {
                 let product = factors
                     .iter()
                     .fold(power, |product, at| product * wires[*at]);
-                sum += product.scale(F::from_i64(*coefficient));
+                sum += product.scale(element(*coefficient));
             }
             power *= gamma;
         }
@@ -243,13 +239,14 @@ impl<'r, 'p> Run<'r, 'p> {
         }
         for (point, value) in claims {
             let public = match &of.rule {
-                Rule::Input(at) => of.shape.evaluate(&self.public.inputs[*at], &point),
-                Rule::Output(at) => of.shape.evaluate(&self.public.outputs[*at], &point),
-                Rule::Positions => {
-                    let line: Vec<i32> = (0..of.shape.0[0] as i32).collect();
-                    of.shape.evaluate(&line, &point)
+                Rule::Given(elements) | Rule::Below(_, elements) => {
+                    of.shape.evaluate(elements, &point)
                 }
-                Rule::Inside(masks) => of.shape.masks(masks, &point),
+                Rule::Inside(masks, maps) => maps
+                    .iter()
+                    .fold(of.shape.masks(masks, &point), |product, map| {
+                        product * map.rows_with_ones(&point)
+                    }),
                 Rule::Column(column) => {
                     let functional = Functional::Column(*column, point);
                     self.witness.push((functional, value));
@@ -274,7 +271,7 @@ impl<'r, 'p> Run<'r, 'p> {
                     for term in terms {
                         let x = term.tensor.as_ref().and_then(|_| values.next());
                         let masked = x.unwrap_or(E::ONE) * of.shape.masks(&term.masks, &point);
-                        sum += masked.scale(F::from_i64(term.coefficient));
+                        sum += masked.scale(element(term.coefficient));
                     }
                     if sum != value {
                         return Err("proof.sum");
@@ -301,31 +298,34 @@ impl<'r, 'p> Run<'r, 'p> {
             total += power * *value;
             power *= gamma;
         }
-        let degree = 1 + usize::from(sum.window.is_some());
+        let degree = sum.factors.len() + usize::from(!sum.maps.is_empty());
         let (bound, value) = sumcheck(&mut self.input, total, sum.bound, degree)?;
         self.tally.rounds += degree * sum.bound;
         self.tally.batches += claims.len() - 1;
-        let mut points: Vec<Vec<E>> = Vec::new();
+        let mut of: Vec<(usize, Vec<E>)> = Vec::new();
         let mut places = Vec::new();
         for (point, _) in claims {
-            let of = |place: &Place| match place {
-                Place::Free(at) => point[*at],
-                Place::Bound(at) => bound[*at],
-            };
-            let point: Vec<E> = sum.places.iter().map(of).collect();
-            let known = points.iter().position(|other| *other == point);
-            places.push(known.unwrap_or(points.len()));
-            if known.is_none() {
-                points.push(point);
+            for (factor, variables) in &sum.factors {
+                let at = |place: &Place| match place {
+                    Place::Free(at) => point[*at],
+                    Place::Bound(at) => bound[*at],
+                };
+                let at = (*factor, variables.iter().map(at).collect());
+                let known = of.iter().position(|other| *other == at);
+                places.push(known.unwrap_or(of.len()));
+                if known.is_none() {
+                    of.push(at);
+                }
             }
         }
-        let of = points.into_iter().map(|point| (sum.factor, point));
-        let values = self.values("factors", of.collect())?;
+        let values = self.values("factors", of)?;
         let (mut found, mut power) = (E::ZERO, E::ONE);
-        for ((point, _), place) in claims.iter().zip(places) {
-            let window = sum.window.as_ref();
-            let window = window.map_or(E::ONE, |window| window.evaluate(point, &bound));
-            found += power * window * values[place];
+        for ((point, _), places) in claims.iter().zip(places.chunks(sum.factors.len())) {
+            let maps = sum.maps.iter().map(|map| map.evaluate(point, &bound));
+            let product = maps.fold(power, |product, x| product * x);
+            found += places
+                .iter()
+                .fold(product, |product, at| product * values[*at]);
             power *= gamma;
         }
         if found == value {

@@ -1,71 +1,18 @@
-//! The plan of a program of an input and trees (§8.9, §8.10, §9).
+//! Tree ensembles (§8.10).
 
-use proofmark_program::{Interface, Operator, Program, TreeConstants};
+use proofmark_program::{ConstantId, TreeConstants};
 
 use crate::Code;
-use crate::plan::{Check, Constraint, Kind, Mask, Place, Plan, Rule, Shape, Sum, Term, Window};
+use crate::integer::{Interval, Layout, P};
+use crate::making::{Cells, TOO_WIDE};
+use crate::operators::{Lowering, Value};
+use crate::plan::{Constraint, Rule, Term, bound, free};
+use crate::shape::{Mask, Shape};
 
-/// p.
-const P: u64 = 2_130_706_433;
+/// Any element of a constant.
+const ANY: Interval = Interval::new(-(1 << 31), (1 << 31) - 1);
 
-/// The plan, for constants of these shapes.
-pub(crate) fn plan(
-    program: &Program,
-    constants: &[Shape],
-    digit_bits: u32,
-    places: u64,
-) -> Result<Plan, Code> {
-    let mut making = Making {
-        plan: Plan {
-            digit_bits,
-            ..Plan::default()
-        },
-        constants,
-        places,
-    };
-    let mut nodes = Vec::new();
-    let mut inputs = 0;
-    for node in &program.nodes {
-        let shape = Shape(node.result.shape.iter().map(|n| u64::from(*n)).collect());
-        nodes.push(match &node.operator {
-            Operator::Input { .. } => {
-                inputs += 1;
-                making.plan.tensor(&shape, Rule::Input(inputs - 1))
-            }
-            Operator::Trees(trees) => {
-                let from = node.inputs[0];
-                let of = &program.nodes[from.0 as usize].result;
-                let width = (i64::from(of.hi) - i64::from(of.lo)) as u64;
-                making.trees(nodes[from.0 as usize], width, trees)?
-            }
-            _ => return Err("proof.unsupported"),
-        });
-    }
-    let Interface::Tensor { outputs, .. } = &program.interface else {
-        return Err("proof.unsupported");
-    };
-    for (at, output) in outputs.iter().enumerate() {
-        let value = nodes[output.node.0 as usize];
-        let shape = making.plan.tensors[value].shape.clone();
-        let given = making.plan.tensor(&shape, Rule::Output(at));
-        making.zero(&shape, value, given);
-    }
-    let rows = Shape(vec![2 << digit_bits]);
-    making.plan.column(&rows, Kind::Other);
-    Ok(making.plan)
-}
-
-struct Making<'c> {
-    plan: Plan,
-    constants: &'c [Shape],
-    places: u64,
-}
-
-fn all(shape: &Shape) -> Vec<usize> {
-    (0..shape.variables()).collect()
-}
-
-fn term(coefficient: i64, tensor: Option<(usize, Vec<usize>)>, masks: Vec<Mask>) -> Term {
+fn term(coefficient: i128, tensor: Option<(usize, Vec<usize>)>, masks: Vec<Mask>) -> Term {
     Term {
         coefficient,
         tensor,
@@ -73,167 +20,104 @@ fn term(coefficient: i64, tensor: Option<(usize, Vec<usize>)>, masks: Vec<Mask>)
     }
 }
 
-impl Making<'_> {
-    fn shape(&self, tensor: usize) -> Shape {
-        self.plan.tensors[tensor].shape.clone()
+impl Lowering<'_> {
+    fn whole(&mut self, id: ConstantId) -> Result<usize, Code> {
+        let lengths = self.making.lengths(id);
+        self.making.constant(id, &lengths, ANY)
     }
 
-    fn constant(&mut self, id: proofmark_program::ConstantId) -> usize {
-        let shape = &self.constants[id.0 as usize];
-        self.plan.tensor(shape, Rule::Constant(id.0 as usize))
-    }
-
-    /// value − other is zero everywhere.
-    fn zero(&mut self, shape: &Shape, value: usize, other: usize) {
-        let terms = vec![
-            term(1, Some((value, all(shape))), vec![]),
-            term(-1, Some((other, all(shape))), vec![]),
-        ];
-        let zero = self.plan.tensor(shape, Rule::Linear(terms));
-        self.plan.zeros.push(zero);
-    }
-
-    /// A tensor with one axis of another length: its index is less by an offset.
-    fn moved(&mut self, x: usize, shape: &Shape, axis: usize, offset: i64) -> usize {
-        let from = self.shape(x);
-        let mut places = Vec::new();
-        for other in 0..from.0.len() {
-            if other == axis {
-                places.extend((0..from.axis(axis).len()).map(Place::Bound));
-            } else {
-                places.extend(shape.axis(other).map(Place::Free));
-            }
-        }
-        let sum = Sum {
-            bound: from.axis(axis).len(),
-            window: Some(Window {
-                outer: shape.axis(axis),
-                outer_length: shape.0[axis],
-                offset,
-                bound_length: from.0[axis],
-            }),
-            factor: x,
-            places,
-        };
-        self.plan.tensor(shape, Rule::Sum(sum))
-    }
-
-    /// A table of its own, and the column that is looked up in it.
-    fn read(&mut self, rows: usize, key: impl FnOnce(&mut Self) -> usize) -> usize {
-        let count = self.plan.column(&self.shape(rows), Kind::Other);
-        self.plan.tables.push((rows, count));
-        let key = key(self);
-        let value = self.plan.column(&self.shape(key), Kind::Other);
-        let table = self.plan.tables.len() - 1;
-        self.plan.lookups.push((table, key, value));
-        value
-    }
-
-    /// §8.9, the first entry being for zero.
-    fn looked_up(&mut self, values: usize, index: usize) -> usize {
-        let entries = self.shape(values).0[0];
-        let rows = Shape(vec![entries + 1]);
-        let rows = if entries.is_power_of_two() {
-            self.moved(values, &rows, 0, 0)
-        } else {
-            let terms = vec![term(1, Some((values, all(&rows))), vec![])];
-            self.plan.tensor(&rows, Rule::Linear(terms))
-        };
-        self.read(rows, |making| {
-            let (shape, entries) = (making.shape(index), entries as i64);
-            let terms = vec![
-                term(1, Some((index, all(&shape))), vec![]),
-                term(entries, None, vec![]),
-                term(-entries, None, shape.real()),
-            ];
-            making.plan.tensor(&shape, Rule::Linear(terms))
-        })
-    }
-
-    fn trees(&mut self, x: usize, width: u64, of: &TreeConstants) -> Result<usize, Code> {
+    pub(crate) fn trees(
+        &mut self,
+        x: &Value,
+        range: Interval,
+        of: &TreeConstants,
+    ) -> Result<usize, Code> {
         let nodes = [of.feature, of.threshold, of.left, of.right, of.leaf];
-        let [feature, threshold, left, right, leaf] = nodes.map(|id| self.constant(id));
-        let roots = self.constant(of.roots);
-        let count = self.shape(roots).0[0];
-        let shape = Shape(vec![count, self.places]);
-        let [n, l, r] = [(); 3].map(|()| self.plan.column(&shape, Kind::Other));
-        let bits = u64::BITS - width.leading_zeros();
-        // The tight number is beyond what is here.
-        if (1 << bits) - 1 + width + 1 >= P {
-            return Err("proof.unsupported");
+        let mut constants = Vec::new();
+        for id in nodes {
+            constants.push(self.whole(id)?);
         }
-        let mut digits = Vec::new();
-        for place in (0..bits).step_by(self.plan.digit_bits as usize) {
-            let width = self.plan.digit_bits.min(bits - place);
-            digits.push((place, self.plan.column(&shape, Kind::Digit(width))));
+        let roots = self.whole(of.roots)?;
+        let places = self.places;
+        let making = &mut self.making;
+        let count = making.shape(roots).0[0];
+        let shape = Shape(vec![count, places]);
+        let n = making.field(&shape);
+        let [l, r] = [(); 2].map(|()| making.bit(&shape));
+        let width = x.interval.hi - x.interval.lo;
+        let layout = [Layout::of, Layout::tight]
+            .map(|cut| cut(Interval::new(0, width), making.wide()))
+            .into_iter()
+            .find(|layout| layout.interval().hi + width + 1 < P)
+            .ok_or(TOO_WIDE)?;
+        let d = making.number(&shape, &layout);
+        let i = making.field(&shape);
+        let mut looked_up = [n; 4];
+        for (at, rows) in looked_up.iter_mut().zip(&constants) {
+            *at = making.looked_up(*rows, 0, n, ANY);
         }
-        let i = self.plan.column(&shape, Kind::Other);
-        let [f, t, a, b] = [feature, threshold, left, right].map(|rows| self.looked_up(rows, n));
+        let [f, t, a, b] = looked_up;
         let terms = vec![
-            term(1, Some((f, all(&shape))), vec![]),
+            term(1, Some((f, shape.all())), vec![]),
             term(1, None, shape.real()),
         ];
-        let g = self.plan.tensor(&shape, Rule::Linear(terms));
-        let ranks = Shape(vec![self.shape(x).0[0] + 1]);
-        let ranks = self.moved(x, &ranks, 0, -1);
-        let v = self.read(ranks, |_| g);
-        let next = self.moved(n, &shape, 1, 1);
-        let real = self.plan.tensor(&shape, Rule::Inside(shape.real()));
+        let g = making.tensor(&shape, ANY, Rule::Linear(terms));
+        let ranks = Shape(vec![x.shape.0[0] + 1]);
+        let ranks = making.moved(x.tensor, &ranks, x.interval, 0, (1, -1));
+        let table = making.counted(ranks);
+        let v = making.read(table, g, x.interval);
+        let next = making.moved(n, &shape, ANY, 1, (1, 1));
+        let real = making.within(&shape, shape.real());
         let mut going = shape.real();
         going[1].to -= 1;
-        let going = self.plan.tensor(&shape, Rule::Inside(going));
-        let mut wires = vec![n, l, r, i, g, t, a, b, v, next, real, going];
-        wires.extend(digits.iter().map(|digit| digit.1));
-        let places: Vec<u32> = digits.iter().map(|digit| digit.0).collect();
-        self.plan.checks.push(Check {
-            variables: shape.variables(),
-            wires,
-            constraints: constraints(&places),
-        });
+        let going = making.within(&shape, going);
+        let mut cells = Cells::new(&shape);
+        for wire in [n, l, r, i, g, t, a, b, v, next, real, going] {
+            cells.own(wire);
+        }
+        for (digit, _) in &d.digits {
+            cells.own(*digit);
+        }
+        let places_of: Vec<u32> = d.digits.iter().map(|digit| digit.1).collect();
+        cells.constraints = constraints(&places_of);
+        making.check(cells);
         let line = Shape(vec![count, 1]);
-        let first = self.moved(n, &line, 1, 0);
-        self.zero(&line, first, roots);
-        let last = self.moved(n, &line, 1, self.places as i64 - 1);
-        let leaf = self.looked_up(leaf, last);
-        Ok(self.values(of, count, leaf))
+        let first = making.moved(n, &line, ANY, 1, (1, 0));
+        making.equal(first, roots);
+        let last = making.moved(n, &line, ANY, 1, (1, places as i64 - 1));
+        let leaf = making.looked_up(constants[4], 0, last, ANY);
+        self.leaf_values(of, range, count, leaf)
     }
 
-    fn values(&mut self, of: &TreeConstants, count: u64, leaf: usize) -> usize {
-        let (values, base) = (self.constant(of.values), self.constant(of.base));
-        let (shape, line) = (self.shape(values), self.shape(base));
+    fn leaf_values(
+        &mut self,
+        of: &TreeConstants,
+        range: Interval,
+        count: u64,
+        leaf: usize,
+    ) -> Result<usize, Code> {
+        let (values, base) = (self.whole(of.values)?, self.whole(of.base)?);
+        let making = &mut self.making;
+        let (shape, line) = (making.shape(values), making.shape(base));
         let outputs = line.0[0];
         let flat = Shape(vec![shape.0[0] << line.variables()]);
-        let terms = vec![term(1, Some((values, all(&flat))), vec![])];
-        let flat = self.plan.tensor(&flat, Rule::Linear(terms));
-        let c = self.plan.tensor(&line, Rule::Positions);
+        let flat = making.view(values, &flat, ANY, flat.all());
+        let c = making.indices(outputs);
         let cells = Shape(vec![count, outputs]);
-        let [tree, output] = [0, 1].map(|axis| cells.real()[axis].clone());
         let terms = vec![
             term(
                 1 << line.variables(),
                 Some((leaf, cells.axis(0).collect())),
-                vec![output],
+                cells.real_of([1]),
             ),
-            term(1, Some((c, cells.axis(1).collect())), vec![tree]),
+            term(1, Some((c, cells.axis(1).collect())), cells.real_of([0])),
         ];
-        let index = self.plan.tensor(&cells, Rule::Linear(terms));
-        let value = self.looked_up(flat, index);
-        let bound = cells.axis(0).len();
-        let sum = Sum {
-            bound,
-            window: None,
-            factor: value,
-            places: (0..bound)
-                .map(Place::Bound)
-                .chain((0..line.variables()).map(Place::Free))
-                .collect(),
-        };
-        let sum = self.plan.tensor(&line, Rule::Sum(sum));
-        let terms = vec![
-            term(1, Some((sum, all(&line))), vec![]),
-            term(1, Some((base, all(&line))), vec![]),
-        ];
-        self.plan.tensor(&line, Rule::Linear(terms))
+        let index = making.tensor(&cells, ANY, Rule::Linear(terms));
+        let value = making.looked_up(flat, 0, index, ANY);
+        let trees = Shape(vec![count]);
+        let places = [bound(trees.axis(0)), free(0..line.variables())].concat();
+        let sum = making.sum(&line, ANY, &trees, vec![], vec![(value, places)]);
+        Ok(making.linear(&line, range, &[(1, sum), (1, base)], 0))
     }
 }
 

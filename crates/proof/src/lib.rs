@@ -50,6 +50,7 @@ pub mod commitment;
 mod error;
 pub mod fractions;
 mod generation;
+mod halves;
 pub mod plan;
 pub mod protocol;
 mod reader;

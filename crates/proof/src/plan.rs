@@ -7,6 +7,7 @@ use proofmark_program::ElementType;
 
 mod build;
 mod check;
+mod cost;
 mod division;
 mod identity;
 mod integer;
@@ -21,6 +22,7 @@ mod stack;
 
 pub use build::{Number, NumberLayout};
 pub use check::{Check, Form, Monomial, Wire};
+pub use cost::{MAX_STEPS, MAX_TENSORS};
 pub use identity::{Interval, Level, Summand, levels};
 pub use lower::{ConstantType, constant_types, has_walks, plan, plan_generation};
 pub use map::{Entry, Map, Seen, Window, padded};
@@ -209,4 +211,23 @@ impl Plan {
 pub struct Unsupported {
     /// What is not supported.
     pub what: &'static str,
+    /// The code of specs/05-proof.md.
+    pub code: &'static str,
+}
+
+impl Unsupported {
+    pub(crate) const fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            code: "proof.unsupported",
+        }
+    }
+
+    /// More than a verifier does for anybody.
+    pub(crate) const fn limit(what: &'static str) -> Self {
+        Self {
+            what,
+            code: "proof.limit",
+        }
+    }
 }

@@ -97,13 +97,15 @@ impl Statement<'_> {
     /// The plan of its proofs, with these choices of its prover.
     ///
     /// # Errors
-    /// [`Unsupported`], if this version cannot prove it.
+    /// [`Unsupported`], if this version cannot prove it, or a verifier would take too long.
     pub fn plan(&self, choices: Choices) -> Result<Plan, Unsupported> {
         let types = self.constant_types();
-        match &self.generation {
-            Some(generation) => plan_generation(self.program, types, choices, generation),
-            None => plan(self.program, types, choices),
-        }
+        let plan = match &self.generation {
+            Some(generation) => plan_generation(self.program, types, choices, generation)?,
+            None => plan(self.program, types, choices)?,
+        };
+        plan.check_cost(matches!(self.weights, WeightsMode::Public(_)))?;
+        Ok(plan)
     }
 
     /// Refuses inputs or outputs that are not the program's.

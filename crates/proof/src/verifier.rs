@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::commitment::{self, Commitment};
 use crate::field::{E, F, eq_table};
 use crate::fractions::{self, Leaves};
+use crate::halves::Halves;
 use crate::plan::{
     Check, Choices, DIGIT_BITS, Form, Mask, Plan, Public, Rule, Shape, Sum, TensorId, Unsupported,
     WALK, below, has_walks, padded,
@@ -28,7 +29,7 @@ pub const MAX_PROOF_BYTES: usize = 64 << 20;
 
 impl From<Unsupported> for Rejection {
     fn from(unsupported: Unsupported) -> Self {
-        Self::failed("proof.unsupported", unsupported.what)
+        Self::failed(unsupported.code, unsupported.what)
     }
 }
 
@@ -266,10 +267,10 @@ fn check_constants(
 
 /// The polynomial of a tensor's elements.
 fn evaluate(shape: &Shape, elements: &[i32], point: &[E]) -> E {
-    let weights = eq_table(point);
+    let weights = Halves::new(point);
     padded(shape)
         .zip(elements)
-        .filter_map(|(at, element)| Some(weights.get(at)?.scale(F::from_i32(*element))))
+        .map(|(at, element)| weights.at(at).scale(F::from_i32(*element)))
         .sum()
 }
 
@@ -331,8 +332,10 @@ impl Party for Verifier<'_, '_> {
             Public::Input(at) => Some(evaluate(shape, self.statement.inputs.get(*at)?, point)),
             Public::Output(at) => Some(evaluate(shape, self.statement.outputs.get(*at)?, point)),
             Public::Positions => {
-                let line: Vec<i32> = (0..i32::try_from(shape.length(0)).ok()?).collect();
-                Some(evaluate(shape, &line, point))
+                let weights = Halves::new(point);
+                let indices = 0..shape.length(0);
+                let at = |index| weights.at(usize::try_from(index).unwrap_or(usize::MAX));
+                Some(indices.map(|index| at(index).scale(F::new(index))).sum())
             }
             Public::Values(values) => Some(evaluate(shape, values, point)),
             Public::Below(ends) => {
@@ -347,9 +350,10 @@ impl Party for Verifier<'_, '_> {
             }
             Public::Inside { masks: of, maps } => {
                 let inside = masks(shape, of, point);
-                Some(maps.iter().fold(inside, |product, map| {
-                    product.times(map.row(point).into_iter().sum())
-                }))
+                Some(
+                    maps.iter()
+                        .fold(inside, |product, map| product.times(map.rows_sum(point))),
+                )
             }
         }
     }

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
-use proofmark_program::{Program, Weights};
+use proofmark_program::{Program, SamplingParameters, Weights};
 use proofmark_proof::commitment::{Commitment, verify};
 use proofmark_proof::field::E;
 use proofmark_proof::plan::constant_types;
 use proofmark_proof::{
-    Incoming, PublicWeights, Reader, Statement, Transcript, WeightsCommitment, WeightsMode,
-    verify as verify_inference,
+    Generation, Incoming, PublicWeights, Reader, Statement, Transcript, WeightsCommitment,
+    WeightsMode, verify as verify_inference,
 };
 use serde_json::Value;
 
@@ -109,6 +109,27 @@ struct Said {
     digests: [Vec<u8>; 3],
     inputs: Vec<Vec<i32>>,
     outputs: Vec<Vec<i32>>,
+    generation: Option<Generated>,
+}
+
+/// A generation with the largest logit taken, owned.
+struct Generated {
+    prompt: Vec<u32>,
+    generated: Vec<u32>,
+    seed: u64,
+    choice: u32,
+}
+
+impl Generated {
+    fn of(said: &Value) -> Option<Self> {
+        let ids = |name: &str| serde_json::from_value(said[name].clone()).unwrap();
+        said.is_object().then(|| Self {
+            prompt: ids("prompt"),
+            generated: ids("generated"),
+            seed: said["seed"].as_u64().unwrap(),
+            choice: u32::try_from(said["choice"].as_u64().unwrap()).unwrap(),
+        })
+    }
 }
 
 fn integers(lists: &Value) -> Vec<Vec<i32>> {
@@ -136,6 +157,7 @@ impl Said {
             digests: ["closure", "receipt", "claims"].map(|name| bytes(&statement[name])),
             inputs: integers(&statement["inputs"]),
             outputs: integers(&statement["outputs"]),
+            generation: Generated::of(&statement["generation"]),
         }
     }
 
@@ -144,6 +166,14 @@ impl Said {
         let weights = Weights::open(self.weights.bytes().to_vec()).unwrap();
         let public = PublicWeights::of(&self.program.clone().check(weights).unwrap()).unwrap();
         let [closure, receipt, claims] = &self.digests;
+        let greedy = SamplingParameters::greedy();
+        let generation = self.generation.as_ref().map(|of| Generation {
+            prompt: &of.prompt,
+            generated: &of.generated,
+            parameters: &greedy,
+            seed: of.seed,
+            choice: of.choice,
+        });
         let statement = Statement {
             program: &self.program,
             closure_digest: closure.as_slice().try_into().unwrap(),
@@ -155,7 +185,7 @@ impl Said {
             claims_digest: claims.as_slice().try_into().unwrap(),
             inputs: &self.inputs,
             outputs: &self.outputs,
-            generation: None,
+            generation,
         };
         let account = verify_inference(proof, &statement).map_err(|rejection| rejection.code())?;
         Ok(u64::from(account.bits()))
@@ -216,7 +246,7 @@ fn every_inference_is_judged_as_its_vector_says() {
             codes.insert(code);
         }
     }
-    assert_eq!(accepted, 6);
+    assert_eq!(accepted, 7);
     let all = [
         "proof.constraint",
         "proof.lookup",

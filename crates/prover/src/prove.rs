@@ -242,6 +242,7 @@ pub fn prove(
         });
     }
     let committed = matches!(statement.weights, WeightsMode::Committed(_));
+    plan.check_cost(!committed).map_err(unsupported)?;
     let needed = estimate(&plan, committed).memory_bytes;
     if needed > options.max_memory_bytes {
         return Err(ProverError::Memory {

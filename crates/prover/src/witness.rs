@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use proofmark_kernels::Pool;
 use proofmark_proof::field::F;
 use proofmark_proof::plan::{
-    ColumnKind, Map, Mask, Plan, Public, Rule, Scheduled, Shape, TensorId, Term, padded,
+    ColumnKind, Map, Mask, Plan, Public, Recipe, Rule, Scheduled, Shape, TensorId, Term, padded,
 };
 
 use crate::ProverError;
@@ -41,6 +41,18 @@ impl Witness {
     /// # Errors
     /// The given lengths are not the plan's, or a value leaves its type: the program was not checked.
     pub fn compute(plan: &Plan, given: Given<'_>, _pool: &Pool) -> Result<Self, ProverError> {
+        Self::compute_by(plan, given, &mut |recipe, witness| witness.follow(recipe))
+    }
+
+    /// Computes everything but the columns that recipes are for, which `fill` fills.
+    ///
+    /// # Errors
+    /// As [`Witness::compute`], and those of `fill`.
+    pub fn compute_by(
+        plan: &Plan,
+        given: Given<'_>,
+        fill: &mut dyn FnMut(&Recipe, &mut Self) -> Result<(), ProverError>,
+    ) -> Result<Self, ProverError> {
         let mut witness = Self {
             values: vec![Vec::new(); plan.tensors.len()],
         };
@@ -49,7 +61,7 @@ impl Witness {
             while let Some(Scheduled { recipe, .. }) =
                 recipes.next_if(|scheduled| scheduled.after <= id)
             {
-                witness.follow(recipe)?;
+                fill(recipe, &mut witness)?;
             }
             let shape = &tensor.shape;
             let values = match &tensor.rule {
@@ -85,7 +97,7 @@ impl Witness {
             witness.values[id] = values;
         }
         for Scheduled { recipe, .. } in recipes {
-            witness.follow(recipe)?;
+            fill(recipe, &mut witness)?;
         }
         witness.count(plan);
         Ok(witness)

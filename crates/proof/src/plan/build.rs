@@ -276,16 +276,14 @@ impl Builder {
 
     /// A layout with this builder's digits.
     pub(super) fn layout(&self, interval: Interval) -> Result<NumberLayout, Unsupported> {
-        NumberLayout::of(interval, self.digit_bits()).ok_or(Unsupported {
-            what: "an integer of more than 63 bits",
-        })
+        NumberLayout::of(interval, self.digit_bits())
+            .ok_or(Unsupported::new("an integer of more than 63 bits"))
     }
 
     /// A layout with digits that may be multiplied with each other.
     pub(super) fn narrow_layout(&self, interval: Interval) -> Result<NumberLayout, Unsupported> {
-        NumberLayout::of(interval, self.factor_bits()).ok_or(Unsupported {
-            what: "an integer of more than 63 bits",
-        })
+        NumberLayout::of(interval, self.factor_bits())
+            .ok_or(Unsupported::new("an integer of more than 63 bits"))
     }
 
     pub(super) fn recipe(&mut self, recipe: Recipe) {
@@ -424,17 +422,13 @@ impl Builder {
             _ => true,
         };
         if !plan.tensors.iter().all(|t| small(t) && bound(t)) {
-            return Err(Unsupported {
-                what: "a tensor of more than 2^28 elements",
-            });
+            return Err(Unsupported::new("a tensor of more than 2^28 elements"));
         }
         // Fewer leaves than p, so that multiplicities are numbers.
         if plan.leaves().variables() > MAX_STACK_VARIABLES
             || plan.witness().variables() > MAX_STACK_VARIABLES
         {
-            return Err(Unsupported {
-                what: "an inference of more than 2^30 cells",
-            });
+            return Err(Unsupported::new("an inference of more than 2^30 cells"));
         }
         Ok(plan)
     }

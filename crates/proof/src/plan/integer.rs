@@ -283,9 +283,9 @@ impl Builder {
         let found = levels(&summands, integer.constant, |carry| {
             self.carry_interval(carry)
         })
-        .ok_or(Unsupported {
-            what: "an identity that is too wide for its constraints",
-        })?;
+        .ok_or(Unsupported::new(
+            "an identity that is too wide for its constraints",
+        ))?;
         let mut incoming: Vec<Monomial> = Vec::new();
         for level in found {
             let mut monomials = level.monomials;
@@ -404,9 +404,7 @@ pub(super) fn split_layout(interval: Interval, width: u32) -> Result<NumberLayou
     NumberLayout::of(interval, width)
         .filter(fits)
         .or_else(|| NumberLayout::tight(interval, width).filter(fits))
-        .ok_or(Unsupported {
-            what: "a declared range wider than the field",
-        })
+        .ok_or(Unsupported::new("a declared range wider than the field"))
 }
 
 fn summands(integer: &Integer, mut wire: impl FnMut(&Wire) -> usize) -> Vec<Summand> {

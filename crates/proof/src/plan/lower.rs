@@ -14,7 +14,7 @@ use super::build::Builder;
 use super::identity::Interval;
 use super::rule::{Public, Rule, TensorId};
 use super::shape::Shape;
-use super::{Choices, Constant, MAX_TENSOR_VARIABLES, Plan, Unsupported};
+use super::{Choices, Constant, MAX_TENSOR_VARIABLES, MAX_TENSORS, Plan, Unsupported};
 
 mod attention;
 mod draw;
@@ -110,6 +110,9 @@ fn lower(
         } else {
             None
         };
+        if lower.builder.plan.tensors.len() > MAX_TENSORS {
+            return Err(TOO_MANY);
+        }
         lower.nodes.push(id);
         lower.types.push(node.result);
     }
@@ -148,12 +151,13 @@ struct Lower<'p> {
 }
 
 /// What a malformed program is refused with; [`Program::check_structure`] finds it earlier.
-const MALFORMED: Unsupported = Unsupported {
-    what: "a malformed program",
-};
+const MALFORMED: Unsupported = Unsupported::new("a malformed program");
+
+/// What a program with too many tensors is refused with.
+const TOO_MANY: Unsupported = Unsupported::limit("a plan of more than 2^16 tensors");
 
 fn refuse<T>(what: &'static str) -> Result<T, Unsupported> {
-    Err(Unsupported { what })
+    Err(Unsupported::new(what))
 }
 
 fn shape_of(of: &NodeType) -> Shape {

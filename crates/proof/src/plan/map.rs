@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::shape::{Shape, pick};
 use crate::field::{E, eq_table};
+use crate::halves::Halves;
 
 /// A matrix of zeros and ones, with rows indexed by variables of the result and columns by bound variables.
 #[derive(Debug, Clone)]
@@ -224,12 +225,36 @@ impl Map {
     /// The matrix' polynomial: rows at `point` of the result, columns at `bound` of all bound variables.
     #[must_use]
     pub fn evaluate(&self, point: &[E], bound: &[E]) -> E {
-        let columns = eq_table(&pick(bound, &self.bound()));
-        self.row(point)
-            .into_iter()
-            .zip(columns)
-            .map(|(a, b)| a.times(b))
-            .sum()
+        let columns = Halves::new(&pick(bound, &self.bound()));
+        if let Self::Seen(seen) = self {
+            let row = seen.row(point).into_iter().enumerate();
+            return row.map(|(t, weight)| weight.times(columns.at(t))).sum();
+        }
+        let rows = Halves::new(&pick(point, &self.rows()));
+        let mut sum = E::ZERO;
+        if let Self::UpTo { length, .. } = self {
+            // The columns up to each row.
+            let mut up_to = E::ZERO;
+            for index in 0..usize::try_from(*length).unwrap_or(0) {
+                up_to += columns.at(index);
+                sum += rows.at(index).times(up_to);
+            }
+            return sum;
+        }
+        self.entries(|entry| sum += rows.at(entry.row).times(columns.at(entry.column)));
+        sum
+    }
+
+    /// Σ eq(point, row) over the rows that have an entry, for a map with at most one in a row.
+    #[must_use]
+    pub fn rows_sum(&self, point: &[E]) -> E {
+        if let Self::Seen(seen) = self {
+            return seen.row(point).into_iter().sum();
+        }
+        let rows = Halves::new(&pick(point, &self.rows()));
+        let mut sum = E::ZERO;
+        self.entries(|entry| sum += rows.at(entry.row));
+        sum
     }
 }
 

@@ -97,9 +97,9 @@ impl Builder {
         let mode = MODES
             .into_iter()
             .find(|mode| self.mode_works(rounding, &columns, *mode))
-            .ok_or(Unsupported {
-                what: "a product that is too wide for its constraints",
-            })?;
+            .ok_or(Unsupported::new(
+                "a product that is too wide for its constraints",
+            ))?;
         self.recipe(Recipe::Round(Box::new(Round {
             shape: rounding.shape.clone(),
             products: rounding.value.products(),

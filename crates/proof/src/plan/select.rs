@@ -66,9 +66,9 @@ impl Builder {
         let layout = Some(self.layout(width)?)
             .filter(fits)
             .or_else(|| NumberLayout::tight(width, self.digit_bits()).filter(fits))
-            .ok_or(Unsupported {
-                what: "a maximum over a range wider than the field",
-            })?;
+            .ok_or(Unsupported::new(
+                "a maximum over a range wider than the field",
+            ))?;
         let distance = self.number(shape, layout);
         self.recipe(Recipe::Select(Box::new(Select {
             shape: shape.clone(),

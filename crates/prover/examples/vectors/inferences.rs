@@ -1,9 +1,9 @@
 //! Whole proofs: accepted ones, changes of their bytes and of their statements, and proofs by provers that cheat.
 
 use proofmark_kernels::{Isa, Pool};
-use proofmark_program::{CheckedProgram, reference};
-use proofmark_proof::plan::{Choices, ColumnKind, Plan, plan};
-use proofmark_proof::{PublicWeights, Statement, WeightsMode, verify};
+use proofmark_program::{CheckedProgram, Sampler, SamplerScratch, SamplingParameters, reference};
+use proofmark_proof::plan::{Choices, ColumnKind, Plan, plan, plan_generation};
+use proofmark_proof::{Generation, PublicWeights, Statement, WeightsMode, verify};
 use proofmark_prover::witness::{Given, Witness, longest_walk};
 use proofmark_prover::{CommittedWeights, Machine, Model, Nobody, prove_witness};
 use serde_json::{Value, json};
@@ -22,9 +22,70 @@ struct Inference {
     plan: Plan,
     inputs: Vec<Vec<i32>>,
     outputs: Vec<Vec<i32>>,
+    generation: Option<Generated>,
 }
 
+/// A generation of a decoder, with the largest logit taken.
+struct Generated {
+    prompt: Vec<u32>,
+    generated: Vec<u32>,
+    parameters: SamplingParameters,
+}
+
+impl Generated {
+    /// `count` ids after a prompt.
+    fn new(checked: &CheckedProgram<Vec<u8>>, prompt: Vec<u32>, count: usize) -> Self {
+        let parameters = SamplingParameters::greedy();
+        let vocabulary = programs::VOCABULARY;
+        let mut sampler = Sampler::new(parameters.clone(), vocabulary, SEED, 0, &prompt).unwrap();
+        let mut scratch = SamplerScratch::default();
+        let mut sequence = prompt.clone();
+        for _ in 0..count {
+            let logits = reference::decoder(checked, &sequence).unwrap();
+            let row = &logits.elements[logits.elements.len() - vocabulary as usize..];
+            sequence.push(sampler.sample(row, &mut scratch).unwrap());
+        }
+        Self {
+            generated: sequence.split_off(prompt.len()),
+            prompt,
+            parameters,
+        }
+    }
+
+    fn said(&self) -> Generation<'_> {
+        Generation {
+            prompt: &self.prompt,
+            generated: &self.generated,
+            parameters: &self.parameters,
+            seed: SEED,
+            choice: 0,
+        }
+    }
+}
+
+/// Of the sampler.
+const SEED: u64 = 7;
+
 impl Inference {
+    fn decoder(checked: CheckedProgram<Vec<u8>>, prompt: Vec<u32>, count: usize) -> Self {
+        let generated = Generated::new(&checked, prompt, count);
+        let model = Model::new(&checked).unwrap();
+        let choices = Choices {
+            digit_bits: DIGIT_BITS,
+            walk: 0,
+        };
+        let (program, said) = (model.program(), generated.said());
+        Self {
+            weights: PublicWeights::of(&checked).unwrap(),
+            plan: plan_generation(program, model.types(), choices, &said).unwrap(),
+            generation: Some(generated),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            checked,
+            model,
+        }
+    }
+
     fn new(checked: CheckedProgram<Vec<u8>>, inputs: Vec<Vec<i32>>) -> Self {
         let slices: Vec<&[i32]> = inputs.iter().map(Vec::as_slice).collect();
         let outputs = reference::tensors(&checked, &slices).unwrap();
@@ -37,6 +98,7 @@ impl Inference {
             weights: PublicWeights::of(&checked).unwrap(),
             plan: plan(model.program(), model.types(), choices).unwrap(),
             outputs: outputs.into_iter().map(|tensor| tensor.elements).collect(),
+            generation: None,
             checked,
             model,
             inputs,
@@ -52,7 +114,7 @@ impl Inference {
             claims_digest: [3; 32],
             inputs: &self.inputs,
             outputs: &self.outputs,
-            generation: None,
+            generation: self.generation.as_ref().map(Generated::said),
         }
     }
 
@@ -75,7 +137,7 @@ impl Inference {
             WeightsMode::Committed(weights) => Some(hex(&weights.commitment.to_bytes())),
             WeightsMode::Public(_) => None,
         };
-        json!({
+        let mut said = json!({
             "program": hex(&statement.program.encode().unwrap()),
             "weights": hex(self.checked.weights().bytes()),
             "commitment": commitment,
@@ -84,7 +146,16 @@ impl Inference {
             "claims": hex(&statement.claims_digest),
             "inputs": statement.inputs,
             "outputs": statement.outputs,
-        })
+        });
+        if let Some(generation) = &statement.generation {
+            said["generation"] = json!({
+                "prompt": generation.prompt,
+                "generated": generation.generated,
+                "seed": generation.seed,
+                "choice": generation.choice,
+            });
+        }
+        said
     }
 }
 
@@ -121,8 +192,74 @@ fn changes(plan: &Plan, statement: &Statement<'_>, proof: &[u8]) -> Vec<Value> {
     changes
 }
 
+/// Other generations, for which the proof is none.
+fn other_generations(generated: &Generated, statement: &Statement<'_>, proof: &[u8]) -> Vec<Value> {
+    let honest = generated.said();
+    let other = |ids: &[u32]| -> Vec<u32> {
+        let first = (ids[0] + 1) % programs::VOCABULARY;
+        [&[first][..], &ids[1..]].concat()
+    };
+    let (prompt, ids) = (other(honest.prompt), other(honest.generated));
+    let beyond = [&[programs::VOCABULARY][..], &honest.prompt[1..]].concat();
+    let long = [2; 8];
+    let all = [
+        Generation {
+            prompt: &prompt,
+            ..honest
+        },
+        Generation {
+            generated: &ids,
+            ..honest
+        },
+        Generation {
+            generated: &honest.generated[1..],
+            ..honest
+        },
+        Generation { seed: 8, ..honest },
+        Generation {
+            choice: 1,
+            ..honest
+        },
+        Generation {
+            prompt: &beyond,
+            ..honest
+        },
+        Generation {
+            prompt: &[],
+            ..honest
+        },
+        Generation {
+            generated: &[],
+            ..honest
+        },
+        Generation {
+            generated: &long,
+            ..honest
+        },
+    ];
+    let judged = all.into_iter().map(|generation| {
+        let said = json!({
+            "prompt": generation.prompt,
+            "generated": generation.generated,
+            "seed": generation.seed,
+            "choice": generation.choice,
+        });
+        let statement = Statement {
+            generation: Some(generation),
+            ..*statement
+        };
+        let code = code(proof, &statement);
+        assert_ne!(code, "", "{said} does not matter");
+        json!({ "statement": { "generation": said }, "code": code })
+    });
+    judged.collect()
+}
+
 /// Other statements, for which the proof is none: the members that differ.
 fn others(inference: &Inference, statement: &Statement<'_>, proof: &[u8]) -> Vec<Value> {
+    if let Some(generated) = &inference.generation {
+        return other_generations(generated, statement, proof);
+    }
     let mut inputs = inference.inputs.clone();
     inputs[0][0] += 1;
     let mut outputs = inference.outputs.clone();
@@ -276,6 +413,7 @@ pub(crate) fn all() -> Value {
     let image = (0..25).map(|i| 5 * i).collect();
     let convolutions = Inference::new(programs::convolutions(), vec![image]);
     let trees = Inference::new(programs::trees(), vec![vec![9, 20, 20, 5]]);
+    let decoder = Inference::decoder(programs::decoder(), vec![1, 4], 2);
     let mut cases = Vec::new();
     for (name, inference) in [
         ("layers", &layers),
@@ -297,6 +435,9 @@ pub(crate) fn all() -> Value {
             Some(&weights),
         ));
     }
+    let statement = decoder.public();
+    let name = "a decoder, public weights";
+    cases.push(accepted(machine, name, &decoder, &statement, None));
     cases.extend(cheats(machine, &layers));
     json!({ "cases": cases })
 }

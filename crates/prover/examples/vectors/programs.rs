@@ -1,4 +1,4 @@
-//! Small programs: a network of layers, one of convolutions, an ensemble of trees.
+//! Small programs: a network of layers, one of convolutions, an ensemble of trees, a decoder.
 
 use proofmark_program::{
     CheckedProgram, InputKind, Interface, NodeId, NodeType, Operator, OutputKind, ProgramBuilder,
@@ -17,10 +17,13 @@ struct Making {
 
 impl Making {
     fn new(shape: &[u32], lo: i32, hi: i32) -> Self {
-        let mut builder = ProgramBuilder::new();
         let name = "x".to_owned();
-        let operator = Operator::Input { name };
-        let last = builder.node("x", operator, &[], NodeType::fixed(shape, lo, hi));
+        Self::from(Operator::Input { name }, NodeType::fixed(shape, lo, hi))
+    }
+
+    fn from(operator: Operator, result: NodeType) -> Self {
+        let mut builder = ProgramBuilder::new();
+        let last = builder.node("x", operator, &[], result);
         Self {
             builder,
             weights: WeightsWriter::new(),
@@ -43,6 +46,12 @@ impl Making {
         self.builder.constant(&name)
     }
 
+    fn i16(&mut self, shape: &[u32], elements: &[i16]) -> proofmark_program::ConstantId {
+        let name = self.name();
+        self.weights.i16(&name, shape, elements).unwrap();
+        self.builder.constant(&name)
+    }
+
     fn i32(&mut self, shape: &[u32], elements: &[i32]) -> proofmark_program::ConstantId {
         let name = self.name();
         self.weights.i32(&name, shape, elements).unwrap();
@@ -50,8 +59,16 @@ impl Making {
     }
 
     fn add(&mut self, operator: Operator, shape: &[u32], lo: i32, hi: i32) {
+        self.node(operator, NodeType::fixed(shape, lo, hi));
+    }
+
+    /// One row for each position.
+    fn add_rows(&mut self, operator: Operator, shape: &[u32], lo: i32, hi: i32) {
+        self.node(operator, NodeType::by_position(shape, lo, hi));
+    }
+
+    fn node(&mut self, operator: Operator, result: NodeType) {
         let name = self.name();
-        let result = NodeType::fixed(shape, lo, hi);
         self.last = self.builder.node(&name, operator, &[self.last], result);
     }
 
@@ -76,6 +93,10 @@ impl Making {
                 kind: OutputKind::Integer,
             }],
         };
+        self.finish_as(interface)
+    }
+
+    fn finish_as(self, interface: Interface) -> CheckedProgram<Vec<u8>> {
         let weights = Weights::open(self.weights.finish().unwrap()).unwrap();
         let program = self.builder.finish(interface).unwrap();
         program.check(weights).unwrap()
@@ -159,4 +180,51 @@ pub(crate) fn trees() -> CheckedProgram<Vec<u8>> {
     };
     of.add(Operator::Trees(constants), &[2], -10_000, 10_000);
     of.finish()
+}
+
+/// Ids of the decoder.
+pub(crate) const VOCABULARY: u32 = 6;
+
+/// embed, rms_norm, rope, linear, requantize: no position sees another.
+pub(crate) fn decoder() -> CheckedProgram<Vec<u8>> {
+    let ids = NodeType::by_position(&[], 0, VOCABULARY.cast_signed() - 1);
+    let mut of = Making::from(Operator::Tokens, ids);
+    let embed = Operator::Embed {
+        table: of.i8(&[VOCABULARY, 4]),
+        multipliers: of.i32(&[1], &[4_096]),
+        shift: 12,
+    };
+    of.add_rows(embed, &[4], -128, 127);
+    let norm = Operator::RmsNorm {
+        eps: 1_000,
+        fraction: 8,
+    };
+    of.add_rows(norm, &[4], -256, 256);
+    of.add_rows(Operator::Reshape, &[1, 4], -256, 256);
+    // Any turns: what is proven is the product.
+    let mut turns = noise(9).map(|x| (x % 32_769) as i32 - 16_384);
+    let mut turns = || -> Vec<i16> { turns.by_ref().map(|x| x as i16).take(16).collect() };
+    let (cosines, sines) = (turns(), turns());
+    let rope = Operator::Rope {
+        cosines: of.i16(&[8, 2], &cosines),
+        sines: of.i16(&[8, 2], &sines),
+    };
+    of.add_rows(rope, &[1, 4], -400, 400);
+    of.add_rows(Operator::Reshape, &[4], -400, 400);
+    let weight = of.i8(&[VOCABULARY, 4]);
+    let linear = Operator::Linear { weight, bias: None };
+    of.add_rows(linear, &[VOCABULARY], -204_800, 204_800);
+    let multipliers = of.i32(&[1], &[30_000]);
+    let logits = Operator::Requantize {
+        multipliers,
+        shift: 16,
+    };
+    of.add_rows(logits, &[VOCABULARY], -100_000, 100_000);
+    let interface = Interface::Decoder {
+        vocabulary: VOCABULARY,
+        max_positions: 8,
+        logits: of.last,
+        hidden: None,
+    };
+    of.finish_as(interface)
 }

@@ -37,7 +37,10 @@ impl Witness {
     }
 
     /// Fills the columns of a recipe.
-    pub(super) fn follow(&mut self, recipe: &Recipe) -> Result<(), ProverError> {
+    ///
+    /// # Errors
+    /// A value has no digits.
+    pub fn follow(&mut self, recipe: &Recipe) -> Result<(), ProverError> {
         match recipe {
             Recipe::Digits { source, number } => {
                 let values: Vec<i64> = self.values[*source].iter().map(|x| i64::from(*x)).collect();

@@ -7,6 +7,7 @@
 )]
 
 pub mod decoder;
+pub mod violations;
 
 use proofmark_kernels::{Isa, Pool};
 use proofmark_program::arbitrary::Case;

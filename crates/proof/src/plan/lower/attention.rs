@@ -100,9 +100,7 @@ impl Lower<'_> {
                 let power = 1_i128 << bits;
                 power > quotients.lo.saturating_neg() && power > quotients.hi
             })
-            .ok_or(Unsupported {
-                what: "scores wider than the field",
-            })?;
+            .ok_or(Unsupported::new("scores wider than the field"))?;
         let power = 1_i64 << bits;
         let rounding = Rounding {
             shape: cells.shape.clone(),

@@ -124,8 +124,9 @@ impl Lower<'_> {
         let padded = 1_i128 << rows.inner();
         let items = &digits.items;
         for (at, a) in items.iter().enumerate() {
-            for b in items.iter().skip(at) {
-                let twice = u32::from(a.place != b.place);
+            for (more, b) in items.iter().skip(at).enumerate() {
+                // Two digits may have the same place, where a number is tight.
+                let twice = u32::from(more > 0);
                 let sum = self.row_sum(&[a, b], rows);
                 let place = a.place.saturating_add(b.place).saturating_add(twice);
                 total = total.plus(Integer::whole(sum).shifted(place));
@@ -227,9 +228,8 @@ impl Lower<'_> {
         let quotient = number(b, up_to(1 << 60))?;
         let remainder = number(b, up_to(largest.saturating_sub(1)))?;
         let lowest = 1_i128 << 29;
-        let layout = NumberLayout::tight(up_to(lowest), b.factor_bits()).ok_or(Unsupported {
-            what: "an integer of more than 63 bits",
-        })?;
+        let layout = NumberLayout::tight(up_to(lowest), b.factor_bits())
+            .ok_or(Unsupported::new("an integer of more than 63 bits"))?;
         let root = b.number(rows, layout);
         b.recipe(Recipe::Norm(Box::new(Norm {
             shape: shape.clone(),

@@ -130,9 +130,7 @@ impl Lower<'_> {
         let layout = Some(self.builder.layout(width)?)
             .filter(fits)
             .or_else(|| NumberLayout::tight(width, self.builder.digit_bits()).filter(fits))
-            .ok_or(Unsupported {
-                what: "trees over ranks wider than the field",
-            })?;
+            .ok_or(Unsupported::new("trees over ranks wider than the field"))?;
         Ok(Steps {
             places: places.clone(),
             node,
@@ -270,9 +268,8 @@ impl Lower<'_> {
         let base = self.integers(constants.base, &[outputs])?;
         let width = u32::try_from(Shape::axis_variables(outputs)).map_err(|_| MALFORMED)?;
         let entries = u64::from(leaves) << width.min(32);
-        let entries = u32::try_from(entries).map_err(|_| Unsupported {
-            what: "a tensor of more than 2^28 elements",
-        })?;
+        let entries = u32::try_from(entries)
+            .map_err(|_| Unsupported::new("a tensor of more than 2^28 elements"))?;
         let flat = Shape::new(&[entries]);
         let all = (0..flat.variables()).collect();
         let values = self.builder.view(values, &flat, all, any);
