@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use proofmark_proof::soundness::{Account, Probability};
-use proofmark_verify::{ProvenInference, WeightsSource};
+use proofmark_verify::{ProvenInference, TextSource, WeightsSource};
 use serde_json::{Value, json};
 
 use crate::ui::{FAINT, STRONG};
@@ -79,6 +79,19 @@ pub(crate) fn write_proven(out: &mut dyn Write, proven: &ProvenInference) -> io:
         WeightsSource::Read => "the proof was checked with the weights that you have",
         WeightsSource::Vouched(_) => "others computed the commitment to the weights",
     };
+    if let Some(text) = proven.text {
+        let by = match text.source {
+            TextSource::Compared => "you compared them with the texts of request and answer",
+            TextSource::Replayed => {
+                "the replayer compared them with the texts of request and answer"
+            }
+        };
+        writeln!(
+            out,
+            "  {FAINT}{} ids, each the one that the sampler takes from the program's logits; {by}{FAINT:#}",
+            text.ids
+        )?;
+    }
     writeln!(
         out,
         "  {FAINT}{} KiB of proofs; {weights}{FAINT:#}\n",
@@ -93,9 +106,16 @@ pub(crate) fn proven_json(proven: &ProvenInference) -> Value {
         WeightsSource::Read => ("read", &[][..]),
         WeightsSource::Vouched(parties) => ("vouched", parties.as_slice()),
     };
+    let text = proven.text.map(|text| {
+        let by = match text.source {
+            TextSource::Compared => "compared",
+            TextSource::Replayed => "replayed",
+        };
+        json!({ "ids": text.ids, "source": by })
+    });
     json!({
         "runs": proven.runs, "proof_bytes": proven.proof_bytes, "zero_knowledge": false,
-        "weights": weights, "weights_by": by, "from_question": proven.from_question,
+        "weights": weights, "weights_by": by, "from_question": proven.from_question, "text": text,
         "account": account_json(&proven.account),
     })
 }

@@ -349,8 +349,14 @@ const EXPLANATIONS: &[Explanation] = &[
     ),
     entry(
         "receipt.proof.other-content",
-        "the receipt is of other numbers than the proof, or than the request",
+        "the receipt is of other numbers or words than the proof, or than the request",
         FORGED,
+        "specs/01-receipt.md §7.6",
+    ),
+    entry(
+        "receipt.proof.text-unchecked",
+        "the ids of the answer are proven, and nobody compared them with its text",
+        "compare them yourself: --model fable, or --model DIR; or have the answer replayed by a party whom you believe",
         "specs/01-receipt.md §7.6",
     ),
     entry(

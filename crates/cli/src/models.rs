@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proofmark_engine::{Engine, EngineOptions, Model, ModelError, ModelOptions};
-use proofmark_gateway::local::{LocalModel, LocalModels, TensorEngine};
+use proofmark_gateway::local::{LocalModel, LocalModels, ModelOrigin, TensorEngine};
 use proofmark_gateway::{BundledModel, Config, EngineConfig};
 use proofmark_hub::{HubError, Store};
 
@@ -29,7 +29,8 @@ pub(crate) fn open(config: &Config) -> Result<LocalModels, CommandError> {
     let mut models = LocalModels::new();
     if serves_bundled(config) {
         let model = bundled::open(&model_options(&config.engine))?;
-        models.insert(start(bundled::NAME, model, &config.engine)?);
+        let origin = ModelOrigin::Inside(&bundled::FILES);
+        models.insert(start(bundled::NAME, (model, origin), &config.engine)?);
     }
     for entry in &config.model {
         let path = entry
@@ -37,7 +38,8 @@ pub(crate) fn open(config: &Config) -> Result<LocalModels, CommandError> {
             .clone()
             .map_or_else(|| stored(&config.data, &entry.name), Ok)?;
         let model = open_directory(&path, &model_options(&config.engine))?;
-        models.insert(start(&entry.name, model, &config.engine)?);
+        let origin = ModelOrigin::Directory(path);
+        models.insert(start(&entry.name, (model, origin), &config.engine)?);
     }
     Ok(models)
 }
@@ -103,27 +105,28 @@ pub(crate) fn open_one(
     config: &EngineConfig,
 ) -> Result<(String, LocalModels), CommandError> {
     let options = model_options(config);
-    let (name, model) = match Path::new(what) {
-        directory if directory.is_dir() => {
-            let model = open_directory(directory, &options)?;
-            (model.name().to_owned(), model)
-        }
-        _ => (
-            what.to_owned(),
-            open_directory(&stored(data, what)?, &options)?,
-        ),
+    let (name, directory) = match Path::new(what) {
+        directory if directory.is_dir() => (None, directory.to_owned()),
+        _ => (Some(what), stored(data, what)?),
     };
+    let model = open_directory(&directory, &options)?;
+    let name = name.unwrap_or(model.name()).to_owned();
     let mut models = LocalModels::new();
-    models.insert(start(&name, model, config)?);
+    let origin = ModelOrigin::Directory(directory);
+    models.insert(start(&name, (model, origin), config)?);
     Ok((name, models))
 }
 
-fn start(name: &str, model: Model, config: &EngineConfig) -> Result<LocalModel, CommandError> {
+fn start(
+    name: &str,
+    (model, origin): (Model, ModelOrigin),
+    config: &EngineConfig,
+) -> Result<LocalModel, CommandError> {
     let model = Arc::new(model);
     if model.tensor_program().is_some() {
         let engine = TensorEngine::new(model, threads(config), config.max_waiting as usize);
         let engine = engine.map_err(|error| not_opened(name, error))?;
-        return Ok(LocalModel::of_tensors(name, engine));
+        return Ok(LocalModel::of_tensors(name, engine, origin));
     }
     let options = EngineOptions {
         threads: threads(config),
@@ -133,7 +136,7 @@ fn start(name: &str, model: Model, config: &EngineConfig) -> Result<LocalModel, 
         ..EngineOptions::default()
     };
     let engine = Engine::start(model, options).map_err(|error| not_opened(name, error))?;
-    Ok(LocalModel::new(name, engine))
+    Ok(LocalModel::new(name, engine, origin))
 }
 
 /// One line about a model that is served.

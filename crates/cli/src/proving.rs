@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use proofmark_engine::MANIFEST_PATH;
+use proofmark_engine::{MANIFEST_PATH, Model};
 use proofmark_gateway::EngineConfig;
 use proofmark_hub::HubError;
 use proofmark_kernels::{Isa, Pool};
@@ -12,13 +12,14 @@ use proofmark_program::{MAX_MANIFEST_BYTES, MAX_PROGRAM_BYTES, PROGRAM_PATH, WEI
 use proofmark_prover::{Machine, ProverError, Watch};
 use proofmark_proving::{ProvableModel, ProvingError};
 use proofmark_receipt::{STATEMENT_MAX_BYTES, VouchedWeights};
+use proofmark_verify::InferenceError;
 use tokio::runtime::Runtime;
 
 use crate::error::CommandError;
 use crate::hex::hex;
 use crate::signals::Stop;
 use crate::ui::Ui;
-use crate::{bundled, files, models};
+use crate::{bundled, files, models, replay};
 
 /// Largest weights that are read.
 const WEIGHTS_MAX_BYTES: usize = 1 << 36;
@@ -32,6 +33,16 @@ pub(crate) struct ModelSource<'s> {
 }
 
 impl ModelSource<'_> {
+    /// What executes this model, from the same files: its tokenizer and template are no part of what is proven.
+    pub(crate) fn engine_model(&self, model: &ProvableModel) -> Result<Model, CommandError> {
+        let source = replay::ModelSource {
+            model: self.model.filter(|said| said.is_dir()).map(Path::to_owned),
+            data: Some(self.data.to_owned()),
+            threads: None,
+        };
+        source.model_of(model.closure().as_bytes())
+    }
+
     /// The model that was said; otherwise the one of this closure in the store, or inside of this program.
     pub(crate) fn open(&self, closure: &[u8; 32]) -> Result<ProvableModel, CommandError> {
         if let Some(said) = self.model {
@@ -205,8 +216,18 @@ impl From<ProvingError> for CommandError {
             ProvingError::Content(content) if content.is_rejection() => {
                 Self::rejected("the receipt cannot be proven")
             }
+            ProvingError::Content(InferenceError::NotOpened { .. }) => {
+                Self::could_not_check("the receipt cannot be proven").hint(
+                    "take it along with everything: proofmark receipt bundle ID --disclose all",
+                )
+            }
+            ProvingError::Content(InferenceError::Parameter { parameter }) => {
+                Self::could_not_check("the receipt cannot be proven: nothing was begun").hint(
+                    format!("replay it instead: proofmark replay BUNDLE; or ask again without {parameter}, and prove that answer"),
+                )
+            }
             ProvingError::Content(_) => Self::could_not_check("the receipt cannot be proven")
-                .hint("take it along with everything: proofmark receipt bundle ID --disclose all"),
+                .hint("replay it instead: proofmark replay BUNDLE"),
             _ => Self::internal("the proof failed"),
         };
         command_error.code(code).because(error)

@@ -18,13 +18,14 @@ use proofmark_receipt::{
 use crate::error::CommandError;
 use crate::models::not_opened;
 pub(crate) use source::ModelSource;
+pub(crate) use text::steps_of;
 
 /// What a replay needs of a bundle: the receipt, and everything that was executed, opened.
 pub(crate) struct Opened {
     receipt: SignedReceipt,
     executed: Executed,
     operation: Operation,
-    request: Vec<u8>,
+    request: Option<Vec<u8>>,
     prompt: Vec<u8>,
     input: Vec<u32>,
     /// Committed parameters.
@@ -91,8 +92,16 @@ fn malformed(what: &str) -> CommandError {
 }
 
 impl Opened {
-    /// Opens the bundle. Every disclosure is checked against the receipt; the receipt's signature is `proofmark verify`'s affair.
+    /// Opens the bundle, the request included. Every disclosure is checked against the receipt; the receipt's signature is
+    /// `proofmark verify`'s affair.
     pub(crate) fn of(bundle: &Bundle) -> Result<Self, CommandError> {
+        let opened = Self::execution_of(bundle)?;
+        opened.request().map(|_| ())?;
+        Ok(opened)
+    }
+
+    /// The same without the request, if the bundle does not open it.
+    fn execution_of(bundle: &Bundle) -> Result<Self, CommandError> {
         let receipt = SignedReceipt::decode(&bundle.receipt).map_err(refused)?;
         let claims = receipt.claims();
         let Execution::Executed(executed) = &claims.execution else {
@@ -152,7 +161,7 @@ impl Opened {
         }
         Ok(Self {
             committed,
-            request: request.ok_or_else(|| missing("the request"))?,
+            request,
             receipt,
             executed,
             operation,
@@ -160,6 +169,11 @@ impl Opened {
             input,
             choices,
         })
+    }
+
+    fn request(&self) -> Result<&[u8], CommandError> {
+        let request = self.request.as_deref();
+        request.ok_or_else(|| missing("the request"))
     }
 
     /// The model closure that is to be executed.

@@ -6,6 +6,27 @@ use proofmark_program::{Interface, Program, SamplingParameters};
 
 use crate::{Rejection, Transcript};
 
+/// Parameters in millionths that change nothing.
+const ONE: u32 = 1_000_000;
+
+/// The sampling parameter, by its name in 04 §7.1, that this version cannot prove the effect of (§9.4); `None` if there is none.
+/// At temperature 0 what only narrows the choice changes nothing.
+#[must_use]
+pub fn unsupported_parameter(parameters: &SamplingParameters) -> Option<&'static str> {
+    let p = parameters;
+    let draws = p.temperature != 0;
+    let used = [
+        ("repetition_penalty", p.repetition_penalty != ONE),
+        ("presence_penalty", p.presence_penalty != 0),
+        ("frequency_penalty", p.frequency_penalty != 0),
+        ("logit_bias", !p.logit_bias.is_empty()),
+        ("top_k", draws && p.top_k != 0),
+        ("top_p", draws && p.top_p != ONE),
+    ];
+    used.into_iter()
+        .find_map(|(name, is_used)| is_used.then_some(name))
+}
+
 /// A prompt, and the ids that were sampled one after another.
 #[derive(Debug, Clone, Copy)]
 pub struct Generation<'g> {

@@ -62,7 +62,7 @@ mod verifier;
 mod weights;
 
 pub use error::Rejection;
-pub use generation::Generation;
+pub use generation::{Generation, unsupported_parameter};
 pub use proofmark_field as field;
 pub use reader::{Digest, Reader};
 pub use statement::{PublicWeights, SYSTEM, Statement, WeightsMode};

@@ -107,7 +107,10 @@ fn main() {
                 choice: 0,
             }),
         };
-        let estimated = estimate(&plan_for(&model, &statement).unwrap(), true);
+        let estimated = estimate(
+            &plan_for(&model, statement.generation.as_ref()).unwrap(),
+            true,
+        );
         let (mut proving, mut verifying) = (Vec::new(), Vec::new());
         let (mut size, mut bits) = (0, 0);
         for _ in 0..RUNS {

@@ -8,7 +8,7 @@ use proofmark_proof::plan::{
     Choices, ConstantType, Plan, WALK, constant_types, padded, plan, plan_generation,
 };
 use proofmark_proof::protocol::{Functional, Openings, Reduction, StackClaim, run};
-use proofmark_proof::{Limbs, Outgoing, Statement, WeightsCommitment, WeightsMode};
+use proofmark_proof::{Generation, Limbs, Outgoing, Statement, WeightsCommitment, WeightsMode};
 
 use crate::commitment::{Committed, Values, commit, open};
 use crate::party::{Prover, stacked};
@@ -166,12 +166,12 @@ pub fn plan_of(model: &Model) -> Result<Plan, ProverError> {
     plan(&model.program, &model.types, choices).map_err(unsupported)
 }
 
-/// The plan of a proof of this statement: digits of the width that makes the fewest leaves.
+/// The plan of a proof of a decoder's generation, or of a tensor program's inference: digits of the width that makes the fewest leaves.
 ///
 /// # Errors
-/// The program is not supported.
-pub fn plan_for(model: &Model, statement: &Statement<'_>) -> Result<Plan, ProverError> {
-    let Some(generation) = &statement.generation else {
+/// The program, or a sampling parameter, is not supported.
+pub fn plan_for(model: &Model, generation: Option<&Generation<'_>>) -> Result<Plan, ProverError> {
+    let Some(generation) = generation else {
         return plan_of(model);
     };
     let plans = [DIGIT_BITS, WIDE_DIGIT_BITS].map(|digit_bits| {
@@ -235,7 +235,7 @@ pub fn prove(
     watch: &dyn Watch,
 ) -> Result<Vec<u8>, ProverError> {
     statement.check().map_err(ProverError::Protocol)?;
-    let plan = plan_for(model, statement)?;
+    let plan = plan_for(model, statement.generation.as_ref())?;
     if plan.walk.is_some_and(|places| !WALK.contains(&places)) {
         return Err(ProverError::Unsupported {
             what: "trees of more than 1,024 levels",

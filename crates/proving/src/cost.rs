@@ -8,12 +8,13 @@ use proofmark_program::{
 };
 use proofmark_proof::{Statement, WeightsMode};
 use proofmark_prover::{
-    CommittedWeights, Machine, Model, Nobody, Options, estimate, outputs, plan_of, prove,
+    CommittedWeights, Machine, Model, Nobody, Options, estimate, outputs, plan_for, prove,
 };
+use proofmark_verify::Run;
 
 use crate::{Mode, ProvableModel, ProvingError};
 
-/// Costs of the proofs of one receipt.
+/// Costs of the proofs of one receipt, one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
     /// Proofs, one for each run.
@@ -22,23 +23,46 @@ pub struct Cost {
     pub memory_bytes: u64,
     /// Size of all proofs.
     pub proof_bytes: u64,
-    /// Cells that are proven for each run, padding included.
+    /// Cells that are proven in all runs, padding included.
     pub cells: u64,
-    /// Bytes of weights that are opened for each run; none in public mode.
+    /// Bytes of weights that are opened in all runs; none in public mode.
     pub weights_bytes: u64,
 }
 
 impl Cost {
-    pub(crate) fn of(model: &ProvableModel, mode: Mode, runs: usize) -> Result<Self, ProvingError> {
+    pub(crate) fn of(
+        model: &ProvableModel,
+        mode: Mode,
+        runs: &[Run],
+    ) -> Result<Self, ProvingError> {
         let committed = mode == Mode::Committed;
-        let one = estimate(&plan_of(model.model())?, committed);
-        Ok(Self {
-            runs,
-            memory_bytes: one.memory_bytes.saturating_add(model.memory_bytes()),
-            proof_bytes: one.proof_bytes.saturating_mul(runs as u64),
-            cells: one.leaves,
-            weights_bytes: if committed { model.limbs_len() } else { 0 },
-        })
+        let opened = if committed { model.limbs_len() } else { 0 };
+        let mut all = Self {
+            runs: runs.len(),
+            memory_bytes: 0,
+            proof_bytes: 0,
+            cells: 0,
+            weights_bytes: opened.saturating_mul(runs.len() as u64),
+        };
+        let mut of_tensors = None;
+        for run in runs {
+            // Runs of a tensor program cost the same.
+            let one = match (run.generation(), of_tensors) {
+                (None, Some(one)) => one,
+                (generation, _) => {
+                    let plan = plan_for(model.model(), generation.as_ref())?;
+                    estimate(&plan, committed)
+                }
+            };
+            if run.generation().is_none() {
+                of_tensors = Some(one);
+            }
+            all.memory_bytes = all.memory_bytes.max(one.memory_bytes);
+            all.proof_bytes = all.proof_bytes.saturating_add(one.proof_bytes);
+            all.cells = all.cells.saturating_add(one.leaves);
+        }
+        all.memory_bytes = all.memory_bytes.saturating_add(model.memory_bytes());
+        Ok(all)
     }
 
     /// Seconds on this machine, scaled from a proof that is made for this: right within a factor of about two.
@@ -50,7 +74,7 @@ impl Cost {
         let (seconds, cells) = sample.measure(machine)?;
         // A byte of the weights is folded once; a cell is looked up and constrained as well. The tenth is a guess.
         let work = self.cells as f64 + 0.1 * self.weights_bytes as f64;
-        Ok(self.runs as f64 * seconds * (work / cells).max(1.0))
+        Ok(seconds * (work / cells).max(self.runs as f64))
     }
 }
 
@@ -130,7 +154,7 @@ impl Sample {
             &Nobody,
         )?;
         let seconds = started.elapsed().as_secs_f64();
-        let cells = estimate(&plan_of(&self.model)?, true).leaves;
+        let cells = estimate(&plan_for(&self.model, None)?, true).leaves;
         Ok((seconds, cells as f64))
     }
 }

@@ -11,6 +11,12 @@ pub enum ProvingError {
     /// The model's files are damaged, or do not belong together.
     #[error("the model cannot be used: {0}")]
     Model(#[from] ProgramError),
+    /// The model's files can't be read.
+    #[error("the model's files can't be read: {why}")]
+    NoModel {
+        /// Why.
+        why: String,
+    },
     /// The receipt is about another model.
     #[error("the receipt is about another model: it names the closure {expected}")]
     OtherModel {
@@ -39,7 +45,7 @@ impl ProvingError {
             Self::Model(error) => error.code(),
             Self::OtherModel { .. } => "receipt.proof.other-program",
             Self::Content(error) => error.code(),
-            Self::NotKept { .. } => "proving.failed",
+            Self::NotKept { .. } | Self::NoModel { .. } => "proving.failed",
             Self::Prover(ProverError::Cancelled) => "proving.cancelled",
             Self::Prover(ProverError::Memory { .. }) => "proving.memory",
             Self::Prover(ProverError::Unsupported { .. }) => "proof.unsupported",

@@ -18,4 +18,5 @@ mod subject;
 pub use cost::Cost;
 pub use error::ProvingError;
 pub use model::ProvableModel;
+pub use proofmark_proof::unsupported_parameter;
 pub use subject::{Mode, Proven, Subject};

@@ -1,8 +1,8 @@
 //! Models that can be proven: manifest, program and weights, checked against each other.
 
 use proofmark_program::{
-    CheckedProgram, ClosureDigest, Manifest, Program, Weights, closure_digest, program_digest,
-    weights_root,
+    CheckedProgram, ClosureDigest, Interface, Manifest, Program, Weights, closure_digest,
+    program_digest, weights_root,
 };
 use proofmark_proof::PublicWeights;
 use proofmark_prover::{CommittedWeights, Machine, Model};
@@ -65,6 +65,12 @@ impl ProvableModel {
     #[must_use]
     pub const fn program(&self) -> &Program {
         self.model.program()
+    }
+
+    /// Whether it generates text.
+    #[must_use]
+    pub const fn is_decoder(&self) -> bool {
+        matches!(self.program().interface, Interface::Decoder { .. })
     }
 
     /// Commits to the weights; takes time in proportion to them.

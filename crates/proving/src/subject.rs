@@ -38,8 +38,10 @@ pub struct Proven {
     pub evidence: Evidence,
     /// How likely a false statement passes, over all runs.
     pub account: Account,
-    /// Independent runs, each with a proof.
+    /// Runs, each with a proof: of a text, its choices.
     pub runs: usize,
+    /// Ids that a decoder sampled, of all choices; 0 of a tensor program.
+    pub ids: u64,
     /// Size of the proofs together.
     pub proof_bytes: usize,
     /// W, in committed mode.
@@ -103,9 +105,9 @@ impl<'m> Subject<'m> {
     /// What the proofs will cost.
     ///
     /// # Errors
-    /// [`ProvingError::Prover`] for a program that this version cannot prove.
+    /// [`ProvingError::Prover`] for a program, or a generation of it, that this version cannot prove.
     pub fn cost(&self, mode: Mode) -> Result<Cost, ProvingError> {
-        Cost::of(self.model, mode, self.inference.runs.len())
+        Cost::of(self.model, mode, &self.inference.runs)
     }
 
     /// Makes the proofs, and verifies them as a verifier will: what does not pass here is not handed out. `vouchers` are what
@@ -184,6 +186,7 @@ impl<'m> Subject<'m> {
             evidence: evidence.attach(self.receipt.claims().id, self.receipt.digest()),
             account,
             runs,
+            ids: self.inference.ids(),
             proof_bytes,
             weights: committed.as_ref().map(w_of),
             committing,
@@ -193,16 +196,8 @@ impl<'m> Subject<'m> {
     }
 
     fn statement<'s>(&'s self, run: &'s Run, weights: WeightsMode<'s>) -> Statement<'s> {
-        Statement {
-            program: self.model.program(),
-            closure_digest: *self.model.closure().as_bytes(),
-            weights,
-            receipt_id: *self.receipt.claims().id.as_bytes(),
-            claims_digest: *self.receipt.digest().as_bytes(),
-            inputs: &run.inputs,
-            outputs: &run.outputs,
-            generation: None,
-        }
+        let of = (self.model.program(), *self.model.closure().as_bytes());
+        run.statement(&self.receipt, of, weights)
     }
 }
 

@@ -64,7 +64,7 @@ pub use error::TensorError;
 pub use json::write_json;
 pub use npy::{read_npy, write_npy};
 pub use npz::read_npz;
-pub use request::{InferRequest, is_safetensors};
+pub use request::{InferRequest, is_safetensors, read_require};
 pub use safetensors::METADATA;
 pub use safetensors::{Safetensors, read_safetensors, write_safetensors};
 pub use tensor::{

@@ -125,8 +125,11 @@ impl InferRequest {
     }
 }
 
-/// `{"require": ["proven"]}`, and nothing else.
-fn read_require(member: RawJson<'_>) -> Result<Vec<String>, OpenAiError> {
+/// Reads the member `proofmark` of a request: `{"require": ["proven"]}`, and nothing else.
+///
+/// # Errors
+/// [`OpenAiError`], which names the member.
+pub fn read_require(member: RawJson<'_>) -> Result<Vec<String>, OpenAiError> {
     let invalid = || OpenAiError::InvalidValue {
         param: PROOFMARK.to_owned(),
         expected: "expected an object with 'require', a list of at most 16 texts",

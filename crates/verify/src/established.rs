@@ -51,8 +51,28 @@ pub struct ProvenInference {
     pub proof_bytes: usize,
     /// Why the weights in it are the model's.
     pub weights: WeightsSource,
-    /// Whether the request was opened, and its numbers are what went in.
+    /// Whether the request was opened, and its numbers or its text are what went in.
     pub from_question: bool,
+    /// Of a decoder's answer: why the ids are the answer's text.
+    pub text: Option<ProvenText>,
+}
+
+/// A text whose ids are proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProvenText {
+    /// Ids that were sampled, of all choices.
+    pub ids: u64,
+    /// Why they are the answer's text.
+    pub source: TextSource,
+}
+
+/// Why proven ids are the answer's text. A proof is about ids: tokenizer and template are not part of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextSource {
+    /// The verifier has the model, and compared them itself.
+    Compared,
+    /// A rooted replayer, who is not the issuer, confirms the receipt from the request to the text.
+    Replayed,
 }
 
 /// Why the weights of a proof are the model's.

@@ -1,19 +1,75 @@
 //! What a receipt says that its program took and gave, opened: the public side of a proof of inference (specs/01-receipt.md §7.5).
 //! Whoever proves and whoever verifies read it here, so that both mean the same.
 
-use proofmark_program::{Interface, Numbers, OutputKind, Program, TensorInput};
-use proofmark_receipt::{Claims, DisclosedValues, Disclosure, Execution, ReceiptError};
-use proofmark_tensors::{self as tensors, EncodedTensor, InferRequest, output_of_field};
+mod tensors;
+mod text;
+
+use proofmark_program::Program;
+use proofmark_proof::{Generation, Statement, WeightsMode};
+use proofmark_receipt::{
+    Claims, DisclosedValues, Disclosure, Execution, ReceiptError, SignedReceipt,
+};
 
 use crate::answer::INFER;
+use text::choices;
+pub(crate) use text::is_whole;
+pub use text::{GeneratedRun, TextParameters};
+
+/// The operations whose answers are texts.
+const CHAT: &str = "chat.completions";
+const COMPLETIONS: &str = "completions";
+
+/// One run of a program, with a proof of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Run {
+    /// Of a tensor program.
+    Tensors(TensorRun),
+    /// Of a decoder: one choice.
+    Generation(GeneratedRun),
+}
 
 /// One independent run of a tensor program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct TensorRun {
     /// Elements of each input, in the order of the interface.
     pub inputs: Vec<Vec<i32>>,
     /// Elements of each output, in the order of the interface.
     pub outputs: Vec<Vec<i32>>,
+}
+
+impl Run {
+    /// What a decoder was asked and gave.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation<'_>> {
+        match self {
+            Self::Tensors(_) => None,
+            Self::Generation(run) => Some(run.generation()),
+        }
+    }
+
+    /// What a proof of this run says, for this receipt of an answer of the program of this closure.
+    #[must_use]
+    pub fn statement<'s>(
+        &'s self,
+        receipt: &SignedReceipt,
+        (program, closure): (&'s Program, [u8; 32]),
+        weights: WeightsMode<'s>,
+    ) -> Statement<'s> {
+        let (inputs, outputs): (&[_], &[_]) = match self {
+            Self::Tensors(run) => (&run.inputs, &run.outputs),
+            Self::Generation(_) => (&[], &[]),
+        };
+        Statement {
+            program,
+            closure_digest: closure,
+            weights,
+            receipt_id: *receipt.claims().id.as_bytes(),
+            claims_digest: *receipt.digest().as_bytes(),
+            inputs,
+            outputs,
+            generation: self.generation(),
+        }
+    }
 }
 
 /// The runs of an executed receipt, as its commitments were opened.
@@ -21,7 +77,7 @@ pub struct Run {
 pub struct Inference {
     /// At least one.
     pub runs: Vec<Run>,
-    /// Whether the request was opened too, and its numbers are these inputs.
+    /// Whether the request was opened too, and its numbers are these inputs. A text is compared by whoever has the tokenizer.
     pub from_question: bool,
 }
 
@@ -37,6 +93,14 @@ pub enum InferenceError {
     Unsupported {
         /// The operation of the receipt.
         operation: String,
+    },
+    /// This version proves nothing of ids that were sampled with such a parameter.
+    #[error(
+        "ids that were sampled with {parameter} can't be proven by this version: ask without it"
+    )]
+    Parameter {
+        /// Its name in the receipt.
+        parameter: &'static str,
     },
     /// The commitments were not opened.
     #[error("the bundle does not open {what}")]
@@ -61,7 +125,7 @@ impl InferenceError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotExecuted => "receipt.proof.not-executed",
-            Self::Unsupported { .. } => "proof.unsupported",
+            Self::Unsupported { .. } | Self::Parameter { .. } => "proof.unsupported",
             Self::NotOpened { .. } => "receipt.proof.not-opened",
             Self::Disclosure(error) => error.code(),
             Self::Differs { .. } => "receipt.proof.other-content",
@@ -73,7 +137,7 @@ impl InferenceError {
     pub fn is_rejection(&self) -> bool {
         match self {
             Self::NotExecuted | Self::Differs { .. } | Self::Disclosure(_) => true,
-            Self::Unsupported { .. } | Self::NotOpened { .. } => false,
+            Self::Unsupported { .. } | Self::Parameter { .. } | Self::NotOpened { .. } => false,
         }
     }
 }
@@ -84,16 +148,32 @@ const fn differs<T>(what: &'static str) -> Result<T, InferenceError> {
 
 /// The values of a receipt's scopes that are open.
 struct OpenScopes<'d> {
-    prompt: Option<&'d [u8]>,
-    fields: Option<&'d [(String, Vec<u8>)]>,
+    executed: Option<OpenExecuted<'d>>,
+    choices: Vec<OpenChoice<'d>>,
     request: Option<&'d [u8]>,
+}
+
+/// What went into a program.
+#[derive(Clone, Copy)]
+struct OpenExecuted<'d> {
+    prompt: &'d [u8],
+    input_tokens: &'d [u32],
+    parameters: &'d [(String, Vec<u8>)],
+}
+
+/// What came out of it.
+#[derive(Clone, Copy)]
+struct OpenChoice<'d> {
+    index: u32,
+    ids: Option<&'d [u32]>,
+    fields: &'d [(String, Vec<u8>)],
 }
 
 impl<'d> OpenScopes<'d> {
     fn of(claims: &Claims, disclosures: &'d [Disclosure]) -> Result<Self, ReceiptError> {
         let mut open = Self {
-            prompt: None,
-            fields: None,
+            executed: None,
+            choices: Vec::new(),
             request: None,
         };
         for disclosure in disclosures {
@@ -102,9 +182,24 @@ impl<'d> OpenScopes<'d> {
                 continue;
             };
             match values {
-                DisclosedValues::Executed { prompt, .. } => open.prompt = Some(prompt),
-                DisclosedValues::Choice { fields, .. } if scope == "output/0" => {
-                    open.fields = Some(fields);
+                DisclosedValues::Executed {
+                    prompt,
+                    input_tokens,
+                    parameters,
+                } => {
+                    open.executed = Some(OpenExecuted {
+                        prompt,
+                        input_tokens,
+                        parameters,
+                    });
+                }
+                DisclosedValues::Choice { fields, tokens, .. } => {
+                    let choice = claims.choice(scope).map(|choice| OpenChoice {
+                        index: choice.index,
+                        ids: tokens.as_deref(),
+                        fields,
+                    });
+                    open.choices.extend(choice);
                 }
                 DisclosedValues::Body(body) if scope == "received" => open.request = Some(body),
                 _ => {}
@@ -115,6 +210,13 @@ impl<'d> OpenScopes<'d> {
 }
 
 impl Inference {
+    /// Ids that a decoder sampled, of all runs; 0 of a tensor program.
+    #[must_use]
+    pub fn ids(&self) -> u64 {
+        let generations = self.runs.iter().filter_map(Run::generation);
+        generations.map(|run| run.generated.len() as u64).sum()
+    }
+
     /// Opens what the program of a receipt took and gave.
     ///
     /// # Errors
@@ -124,196 +226,19 @@ impl Inference {
         disclosures: &[Disclosure],
         program: &Program,
     ) -> Result<Self, InferenceError> {
-        if !matches!(claims.execution, Execution::Executed(_)) {
+        let Execution::Executed(executed) = &claims.execution else {
             return Err(InferenceError::NotExecuted);
+        };
+        let open = || OpenScopes::of(claims, disclosures);
+        match claims.operation.name.as_str() {
+            INFER => tensors::tensors(claims, &open()?, program),
+            CHAT | COMPLETIONS => Ok(Self {
+                runs: choices(claims, executed, &open()?)?,
+                from_question: false,
+            }),
+            operation => Err(InferenceError::Unsupported {
+                operation: operation.to_owned(),
+            }),
         }
-        if claims.operation.name != INFER {
-            return Err(InferenceError::Unsupported {
-                operation: claims.operation.name.clone(),
-            });
-        }
-        let open = OpenScopes::of(claims, disclosures)?;
-        let not_opened = |what| InferenceError::NotOpened { what };
-        let prompt = open
-            .prompt
-            .ok_or(not_opened("what went into the program"))?;
-        let fields = open.fields.ok_or(not_opened("the answer"))?;
-        if claims.output.len() != 1 {
-            return differs("an answer of a tensor program is one choice");
-        }
-        let inputs = EncodedTensor::decode_inputs(prompt)?;
-        let outputs: Option<Vec<EncodedTensor>> = fields
-            .iter()
-            .map(|(name, value)| output_of_field(name, value))
-            .collect();
-        let Some(outputs) = outputs else {
-            return differs("the answer has a field that is no output");
-        };
-        let runs = runs(program, &inputs, &outputs)?;
-        let from_question = match open.request {
-            Some(request) => is_asked(program, request, &inputs)?,
-            None => false,
-        };
-        Ok(Self {
-            runs,
-            from_question,
-        })
-    }
-}
-
-/// Cuts the tensors into runs; names, shapes and scales are those of the interface.
-fn runs(
-    program: &Program,
-    inputs: &[EncodedTensor],
-    outputs: &[EncodedTensor],
-) -> Result<Vec<Run>, InferenceError> {
-    let Interface::Tensor {
-        inputs: wanted,
-        outputs: given,
-    } = &program.interface
-    else {
-        return differs("the program is a decoder");
-    };
-    if inputs.len() != wanted.len() || outputs.len() != given.len() {
-        return differs("another number of tensors than the program's");
-    }
-    let mut all = Cut::default();
-    for (tensor, input) in inputs.iter().zip(wanted) {
-        let own = program.node(input.node).map(|node| &node.result);
-        let fits = tensor.name == input.name && tensor.scale_bits.is_none();
-        match own {
-            Some(own) if fits => all.inputs.push(all.rows.cut(tensor, &own.shape)?),
-            _ => return differs("the inputs are not the program's"),
-        }
-    }
-    for output in given {
-        let own = program.node(output.node).map(|node| &node.result);
-        let tensor = outputs.iter().find(|tensor| tensor.name == output.name);
-        let scale_bits = match output.kind {
-            OutputKind::Real { scale_bits } => Some(scale_bits),
-            OutputKind::Integer => None,
-        };
-        match (own, tensor) {
-            (Some(own), Some(tensor)) if tensor.scale_bits == scale_bits => {
-                all.outputs.push(all.rows.cut(tensor, &own.shape)?);
-            }
-            _ => return differs("the outputs are not the program's"),
-        }
-    }
-    Ok(all.into_runs())
-}
-
-/// How many runs there are; all tensors agree.
-#[derive(Default)]
-struct Rows(Option<usize>);
-
-impl Rows {
-    /// The elements of each run: those of the interface's shape, or n times as many with n in the place of a leading 1, or before
-    /// all others (specs/04-program.md §6.5).
-    fn cut(
-        &mut self,
-        tensor: &EncodedTensor,
-        own: &[u32],
-    ) -> Result<Vec<Vec<i32>>, InferenceError> {
-        let rest = own.strip_prefix(&[1]).unwrap_or(own);
-        let rows = match tensor.shape.split_first() {
-            _ if tensor.shape == own => Some(1),
-            Some((rows, of)) if of == rest && *rows > 1 => usize::try_from(*rows).ok(),
-            _ => None,
-        };
-        let Some(rows) = rows.filter(|rows| *self.0.get_or_insert(*rows) == *rows) else {
-            return differs("a tensor of another shape than the program's");
-        };
-        let row = tensor.elements.len().checked_div(rows).unwrap_or(0).max(1);
-        Ok(tensor.elements.chunks(row).map(<[i32]>::to_vec).collect())
-    }
-}
-
-/// Tensors cut into runs: for each tensor the elements of each run.
-#[derive(Default)]
-struct Cut {
-    rows: Rows,
-    inputs: Vec<Vec<Vec<i32>>>,
-    outputs: Vec<Vec<Vec<i32>>>,
-}
-
-impl Cut {
-    fn into_runs(self) -> Vec<Run> {
-        let mut inputs: Vec<_> = self.inputs.into_iter().map(Vec::into_iter).collect();
-        let mut outputs: Vec<_> = self.outputs.into_iter().map(Vec::into_iter).collect();
-        let rows = self.rows.0.unwrap_or(0);
-        let next = |tensors: &mut Vec<std::vec::IntoIter<Vec<i32>>>| {
-            tensors.iter_mut().filter_map(Iterator::next).collect()
-        };
-        (0..rows)
-            .map(|_| Run {
-                inputs: next(&mut inputs),
-                outputs: next(&mut outputs),
-            })
-            .collect()
-    }
-}
-
-/// Whether the numbers of a request are these inputs; `false` if that needs the weights, which hold the thresholds of ranks.
-fn is_asked(
-    program: &Program,
-    request: &[u8],
-    inputs: &[EncodedTensor],
-) -> Result<bool, InferenceError> {
-    let Ok(request) = InferRequest::read(request) else {
-        return differs("the request is none that a program can answer");
-    };
-    let Interface::Tensor { inputs: wanted, .. } = &program.interface else {
-        return Ok(false);
-    };
-    if request.inputs.len() != wanted.len() {
-        return differs("the request has other inputs than the program");
-    }
-    for (input, encoded) in wanted.iter().zip(inputs) {
-        let asked = request.inputs.iter().find(|(name, _)| *name == input.name);
-        let Some((_, tensor)) = asked else {
-            return differs("the request has other inputs than the program");
-        };
-        match encode(program, input, tensor) {
-            Encoded::Is(elements) if elements == encoded.elements => {}
-            Encoded::NeedsWeights => return Ok(false),
-            _ => return differs("the request's numbers are not what went into the program"),
-        }
-    }
-    Ok(true)
-}
-
-/// A caller's numbers as integers.
-enum Encoded {
-    Is(Vec<i32>),
-    Refused,
-    NeedsWeights,
-}
-
-fn encode(program: &Program, input: &TensorInput, tensor: &tensors::Tensor) -> Encoded {
-    if matches!(input.kind, proofmark_program::InputKind::Rank { .. }) {
-        return Encoded::NeedsWeights;
-    }
-    let Some(node) = program.node(input.node) else {
-        return Encoded::Refused;
-    };
-    let row = usize::try_from(node.result.elements()).unwrap_or(usize::MAX);
-    let mut all = Vec::new();
-    let mut push = |numbers: Numbers<'_>| {
-        let encoded = input.encode(&node.result, numbers, |_| None);
-        encoded.map(|encoded| all.extend(encoded)).is_ok()
-    };
-    let fits = match tensor.numbers() {
-        tensors::Numbers::Real(numbers) => numbers
-            .chunks(row.max(1))
-            .all(|row| push(Numbers::Real(row))),
-        tensors::Numbers::Integer(numbers) => numbers
-            .chunks(row.max(1))
-            .all(|row| push(Numbers::Integer(row))),
-    };
-    if fits {
-        Encoded::Is(all)
-    } else {
-        Encoded::Refused
     }
 }

@@ -49,9 +49,10 @@ mod words;
 
 pub use answer::{AnswerMismatch, ChoiceValues, choices_of_answer};
 pub use established::{
-    AuditedPopulation, Established, ExecutedClaim, ProvenInference, WeightsSource,
+    AuditedPopulation, Established, ExecutedClaim, ProvenInference, ProvenText, TextSource,
+    WeightsSource,
 };
-pub use inference::{Inference, InferenceError, Run};
+pub use inference::{GeneratedRun, Inference, InferenceError, Run, TensorRun, TextParameters};
 pub use report::{Accepted, Grade, Report, Row, RowName, State, Verdict};
 pub use requirement::{Required, Requirement, RequirementError};
 pub use roots::{
@@ -60,4 +61,4 @@ pub use roots::{
 };
 pub use text::printable;
 pub use time::format_utc;
-pub use verify::{KnownModel, Presented, verify};
+pub use verify::{KnownModel, Presented, TextSteps, verify};

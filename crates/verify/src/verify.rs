@@ -2,7 +2,8 @@
 
 use proofmark_proof::PublicWeights;
 use proofmark_receipt::{
-    Bundle, Claims, Execution, KeyStatement, ReceiptSecret, SeedChooser, SignedReceipt, Snapshot,
+    Bundle, Claims, Execution, KeyStatement, ReceiptSecret, ReplayStep, SeedChooser, SignedReceipt,
+    Snapshot,
 };
 
 use crate::check::{
@@ -10,7 +11,8 @@ use crate::check::{
     check_evidence, check_issuer, check_log, check_question, check_registry_proof,
     check_revocation, not_claimed,
 };
-use crate::established::{Established, ProvenInference, WeightsSource};
+use crate::established::{Established, ProvenInference, TextSource, WeightsSource};
+use crate::inference::is_whole;
 use crate::report::{Accepted, Grade, Report, Row, RowName, State, Verdict};
 use crate::{Required, Requirement, Roots};
 
@@ -41,6 +43,20 @@ pub struct KnownModel<'p> {
     pub commitment: Option<[u8; 32]>,
     /// The weights, for proofs that do not commit to them.
     pub weights: Option<&'p PublicWeights>,
+    /// What its tokenizer and template show of this receipt's texts.
+    pub text: Option<TextSteps>,
+}
+
+/// What became of the steps around a decoder's program, which are no part of a proof: from the request to the ids, and from the ids to
+/// the answer. They are those of a replay (specs/01-receipt.md §7.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextSteps {
+    /// The request, by the template, is the prompt, and asks for the parameters that were used.
+    pub rendered: ReplayStep,
+    /// The prompt is the ids that went in.
+    pub tokenized: ReplayStep,
+    /// The ids that came out are the answer, and end where the model and the parameters end it.
+    pub detokenized: ReplayStep,
 }
 
 /// Verifies a bundle. Pure: the same inputs give the same report everywhere. `now` is in Unix seconds.
@@ -450,6 +466,14 @@ fn trust_of_proof(proofs: &[ProvenInference]) -> Vec<String> {
             parties.join(" or ")
         ));
     }
+    let replayed = |proof: &ProvenInference| {
+        proof
+            .text
+            .is_some_and(|text| text.source == TextSource::Replayed)
+    };
+    if !proofs.is_empty() && proofs.iter().all(replayed) {
+        trust.push("the replayer, that the ids are the texts of request and answer".into());
+    }
     trust.push("BLAKE3 as a random oracle, for the proof".into());
     trust
 }
@@ -511,8 +535,16 @@ fn does_not_show(claims: &Claims, grades: &[Grade], proofs: &[ProvenInference]) 
             "that the proof hides anything: it is not zero-knowledge, and its bytes are a function of weights and activations"
                 .into(),
         );
+        let is_text = proofs.iter().any(|proof| proof.text.is_some());
         if !proofs.iter().any(|proof| proof.from_question) {
-            not_shown.push("that the numbers of your request are the integers that went in".into());
+            not_shown.push(if is_text {
+                "that your request is the ids that went in".into()
+            } else {
+                "that the numbers of your request are the integers that went in".into()
+            });
+        }
+        if is_text && !is_whole(claims) {
+            not_shown.push("what would have followed: the answer was cut short".into());
         }
     }
     match &claims.execution {

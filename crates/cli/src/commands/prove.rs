@@ -180,7 +180,7 @@ impl Prove {
         writeln!(out, "  proof   {} KiB", cost.proof_bytes.div_ceil(1 << 10))?;
         writeln!(
             out,
-            "  {FAINT}{} run(s) of {} cells{FAINT:#}",
+            "  {FAINT}{} run(s), {} cells{FAINT:#}",
             cost.runs, cost.cells
         )?;
         Ok(())
@@ -198,7 +198,7 @@ impl Prove {
         let seconds = |of: std::time::Duration| of.as_secs_f64();
         if self.json {
             let mut value = json!({
-                "receipt": id, "model": model, "runs": proven.runs, "weights": weights,
+                "receipt": id, "model": model, "runs": proven.runs, "ids": proven.ids, "weights": weights,
                 "mode": if weights.is_some() { "committed" } else { "public" },
                 "bits": proven.account.bits(), "proof_bytes": proven.proof_bytes, "zero_knowledge": false,
                 "seconds": {
@@ -213,9 +213,13 @@ impl Prove {
         }
         let stream = ui.out();
         writeln!(stream, "{STRONG}Receipt {id}{STRONG:#}  {model}")?;
-        let what = match proven.runs {
-            1 => "every step of the program".to_owned(),
-            runs => format!("every step of {runs} runs of the program"),
+        let what = match (proven.ids, proven.runs) {
+            (0, 1) => "every step of the program".to_owned(),
+            (0, runs) => format!("every step of {runs} runs of the program"),
+            (ids, 1) => format!("every step of the program, for each of {ids} ids"),
+            (ids, runs) => {
+                format!("every step of the program, for each of {ids} ids of {runs} choices")
+            }
         };
         writeln!(
             stream,
@@ -245,8 +249,10 @@ impl Prove {
             writeln!(stream)?;
             write_account(stream, &proven.account, proven.runs)?;
         }
-        let require = if weights.is_some() && self.voucher.is_empty() {
-            " --model DIR"
+        // Weights without a voucher, and texts, are compared by whoever verifies.
+        let alone = weights.is_some() && self.voucher.is_empty();
+        let require = if alone || proven.ids > 0 {
+            " --model NAME|DIR"
         } else {
             ""
         };

@@ -7,9 +7,10 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use clap::Args;
 use proofmark_confidence::Facts;
 use proofmark_proof::PublicWeights;
-use proofmark_receipt::{BUNDLE_MAX_BYTES, ReceiptSecret, Snapshot};
+use proofmark_receipt::{BUNDLE_MAX_BYTES, Bundle, ReceiptSecret, Snapshot};
 use proofmark_verify::{
-    KnownModel, Presented, Report, Requirement, Row, State, Verdict, format_utc, printable, verify,
+    KnownModel, Presented, Report, Requirement, Row, State, TextSteps, Verdict, format_utc,
+    printable, verify,
 };
 
 use crate::account::{proven_json, write_proven};
@@ -19,6 +20,7 @@ use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::explain::explain;
 use crate::policy::{self, Decided, Weights, decide};
 use crate::proving::{ModelSource, Threads};
+use crate::replay::steps_of;
 use crate::ui::{BAD, FAINT, GOOD, STRONG, UNKNOWN, Ui};
 use crate::{files, roots};
 
@@ -67,7 +69,7 @@ pub(crate) struct Verify {
     /// A newer snapshot of the registry log than the bundle's.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
-    /// The model, by its directory or its name in the store: for proofs, its weights are committed to again, so that nobody has to be believed.
+    /// The model, by its directory or its name in the store: for proofs, its weights are committed to again, and texts compared with their ids, so that nobody has to be believed.
     #[arg(long, value_name = "DIR|NAME")]
     model: Option<PathBuf>,
     /// Verify as of this time, Unix seconds, instead of now.
@@ -109,7 +111,7 @@ impl Verify {
             .as_deref()
             .map(files::read_secret)
             .transpose()?;
-        let known = self.known_model()?;
+        let known = self.known_model(&bundle)?;
         let presented = Presented {
             answer: answer.as_deref(),
             request: request.as_deref(),
@@ -156,8 +158,8 @@ impl Verify {
         Ok(ExitStatus(worst(codes)))
     }
 
-    /// The model, with its commitment computed anew.
-    fn known_model(&self) -> Result<Option<Known>, CommandError> {
+    /// The model, with its commitment computed anew, and the texts of this bundle compared with their ids.
+    fn known_model(&self, bundle: &[u8]) -> Result<Option<Known>, CommandError> {
         let Some(said) = &self.model else {
             return Ok(None);
         };
@@ -168,7 +170,12 @@ impl Verify {
         };
         let model = source.open(&[0; 32])?;
         let threads = Threads::new(None);
+        let bundle = Bundle::decode(bundle).ok();
         Ok(Some(Known {
+            text: match (&bundle, model.is_decoder()) {
+                (Some(bundle), true) => steps_of(bundle, &source.engine_model(&model)?),
+                _ => None,
+            },
             closure: *model.closure().as_bytes(),
             commitment: model.commit(threads.machine())?.public().digest(),
             weights: model.public_weights(),
@@ -193,6 +200,7 @@ struct Known {
     closure: [u8; 32],
     commitment: [u8; 32],
     weights: Option<PublicWeights>,
+    text: Option<TextSteps>,
 }
 
 impl Known {
@@ -201,6 +209,7 @@ impl Known {
             closure: self.closure,
             commitment: Some(self.commitment),
             weights: self.weights.as_ref(),
+            text: self.text,
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn replay(
     model: &Model,
     replayer: &Replayer,
 ) -> Result<Found, CommandError> {
-    let request = Request::open(Operation::Embeddings, &opened.request)
+    let request = Request::open(Operation::Embeddings, opened.request()?)
         .map_err(|error| malformed("the request").because(error))?;
     let asked = prepare_embeddings(&request).map_err(not_executable)?;
     let (mut prompts, mut ids) = (Vec::new(), Vec::new());

@@ -23,8 +23,18 @@ pub(crate) struct ModelSource {
 }
 
 impl ModelSource {
-    /// The model of this closure.
+    /// The model of this closure, and what runs it.
     pub(crate) fn open(&self, closure: &[u8; 32]) -> Result<(Arc<Model>, Machine), CommandError> {
+        let model = Arc::new(self.model_of(closure)?);
+        let threads = self
+            .threads
+            .unwrap_or_else(|| models::threads(&EngineConfig::default()));
+        let machine = Machine::open(&model, threads)?;
+        Ok((model, machine))
+    }
+
+    /// The model of this closure.
+    pub(crate) fn model_of(&self, closure: &[u8; 32]) -> Result<Model, CommandError> {
         let options = models::model_options(&EngineConfig::default());
         let model = match &self.model {
             Some(directory) => models::open_directory(directory, &options)?,
@@ -42,12 +52,7 @@ impl ModelSource {
             .because(format!("{} has closure {}", model.name(), model.closure()))
             .hint("give the directory of that model: --model DIR"));
         }
-        let threads = self
-            .threads
-            .unwrap_or_else(|| models::threads(&EngineConfig::default()));
-        let model = Arc::new(model);
-        let machine = Machine::open(&model, threads)?;
-        Ok((model, machine))
+        Ok(model)
     }
 
     fn stored(&self, closure: &[u8; 32]) -> Result<Option<PathBuf>, CommandError> {

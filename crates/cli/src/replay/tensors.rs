@@ -14,7 +14,7 @@ pub(super) fn replay(
     model: &Model,
     runner: &mut TensorRunner,
 ) -> Result<Found, CommandError> {
-    let request = InferRequest::read(&opened.request)
+    let request = InferRequest::read(opened.request()?)
         .map_err(|error| malformed("the request").because(error))?;
     let asked = prepare_tensors(&request, model).map_err(not_executable)?;
     let asked = asked.map_err(engine_error)?;

@@ -3,20 +3,12 @@
 
 use proofmark_engine::{Detokenizer, Model, Replay, ReplayJob, Replayer, StopStrings};
 use proofmark_gateway::local::prepare;
-use proofmark_openai::{RawJson, Request};
-use proofmark_program::SamplingParameters;
-use proofmark_receipt::{Executed, ParameterValue, ReplayStep, Status, TokenDifference};
+use proofmark_openai::{Operation, Request};
+use proofmark_receipt::{Bundle, ReplayStep, Status, TokenDifference};
+use proofmark_verify::{TextParameters, TextSteps};
 
 use super::{Found, Opened, engine_error, malformed, not_executable, same};
 use crate::error::CommandError;
-
-/// The parameters as the receipt has them.
-struct Parameters {
-    sampling: SamplingParameters,
-    choices: u32,
-    max_tokens: u32,
-    stop: Vec<String>,
-}
 
 /// A choice with the ids that it was made of.
 struct Choice<'o> {
@@ -28,7 +20,7 @@ struct Choice<'o> {
 /// A text receipt in the making of its verdict.
 struct Text<'o> {
     opened: &'o Opened,
-    parameters: Parameters,
+    parameters: TextParameters,
     choices: Vec<Choice<'o>>,
 }
 
@@ -38,19 +30,8 @@ pub(super) fn replay(
     model: &Model,
     replayer: &mut Replayer,
 ) -> Result<Found, CommandError> {
-    let choices = opened.choices.iter().filter_map(|choice| {
-        Some(Choice {
-            index: choice.index,
-            text: &choice.text,
-            ids: choice.ids.as_deref()?,
-        })
-    });
-    let text = Text {
-        parameters: Parameters::of(&opened.executed, &opened.committed)?,
-        choices: choices.collect(),
-        opened,
-    };
-    let (rendered, tokenized) = text.render(model)?;
+    let text = Text::of(opened)?;
+    let (rendered, tokenized) = text.render(model, opened.request()?)?;
     let (executed, difference) = text.execute(replayer)?;
     Ok(Found {
         rendered,
@@ -62,10 +43,55 @@ pub(super) fn replay(
     })
 }
 
-impl Text<'_> {
+/// The steps around the program, for whoever has a proof of the program itself; `None` if the receipt is not about a text of this
+/// model, or the bundle does not open it.
+pub(crate) fn steps_of(bundle: &Bundle, model: &Model) -> Option<TextSteps> {
+    let opened = Opened::execution_of(bundle).ok()?;
+    let is_text = matches!(
+        opened.operation,
+        Operation::ChatCompletions | Operation::Completions
+    );
+    if !is_text || opened.closure() != model.closure().as_bytes() {
+        return None;
+    }
+    let text = Text::of(&opened).ok()?;
+    // What no node would have executed was not executed.
+    let differs = ReplayStep::Differs;
+    let (rendered, tokenized) = match &opened.request {
+        Some(request) => text.render(model, request).unwrap_or((differs, differs)),
+        None => (ReplayStep::NotChecked, ReplayStep::NotChecked),
+    };
+    Some(TextSteps {
+        rendered,
+        tokenized,
+        detokenized: text.detokenize(model).unwrap_or(differs),
+    })
+}
+
+impl<'o> Text<'o> {
+    fn of(opened: &'o Opened) -> Result<Self, CommandError> {
+        let choices = opened.choices.iter().filter_map(|choice| {
+            Some(Choice {
+                index: choice.index,
+                text: &choice.text,
+                ids: choice.ids.as_deref()?,
+            })
+        });
+        let parameters = TextParameters::of(&opened.executed, &opened.committed);
+        Ok(Self {
+            parameters: parameters.map_err(malformed)?,
+            choices: choices.collect(),
+            opened,
+        })
+    }
+
     /// From the request to the prompt and its ids. Parameters that are not those of the request count as another prompt would.
-    fn render(&self, model: &Model) -> Result<(ReplayStep, ReplayStep), CommandError> {
-        let request = match Request::open(self.opened.operation, &self.opened.request) {
+    fn render(
+        &self,
+        model: &Model,
+        request: &[u8],
+    ) -> Result<(ReplayStep, ReplayStep), CommandError> {
+        let request = match Request::open(self.opened.operation, request) {
             Ok(request) => request,
             Err(error) => return Err(malformed("the request").because(error)),
         };
@@ -135,11 +161,16 @@ impl Text<'_> {
         let most = u64::from(self.parameters.max_tokens).min(full);
         for choice in &self.choices {
             let (text, stopped) = self.text_of(model, choice.ids)?;
+            let mut before_last = choice.ids.iter().rev().skip(1);
+            if before_last.any(|id| model.is_end(*id)) {
+                return Ok(ReplayStep::Differs);
+            }
             let is_same = if whole {
-                let ended = stopped
-                    || choice.ids.last().is_some_and(|id| model.is_end(*id))
-                    || choice.ids.len() as u64 == most;
-                ended && text.as_bytes() == choice.text
+                let ended = stopped || choice.ids.last().is_some_and(|id| model.is_end(*id));
+                let reason = if ended { "stop" } else { "length" };
+                (ended || choice.ids.len() as u64 == most)
+                    && self.reason_of(choice) == Some(reason)
+                    && text.as_bytes() == choice.text
             } else {
                 text.as_bytes().starts_with(choice.text)
             };
@@ -148,6 +179,13 @@ impl Text<'_> {
             }
         }
         Ok(ReplayStep::Same)
+    }
+
+    /// Why a choice ended, as the receipt says.
+    fn reason_of(&self, choice: &Choice<'_>) -> Option<&str> {
+        let (_, all) = self.opened.claims().finish.as_ref()?;
+        let finish = all.iter().find(|finish| finish.index == choice.index)?;
+        finish.reason.as_deref()
     }
 
     /// The text of ids up to a stop string, and whether one ended it at the last id.
@@ -177,60 +215,4 @@ impl Text<'_> {
         }
         Ok((text, scan.stopped_by.is_some()))
     }
-}
-
-impl Parameters {
-    fn of(executed: &Executed, committed: &[(String, Vec<u8>)]) -> Result<Self, CommandError> {
-        let text = |name: &str| {
-            let parameter = executed.parameters.iter().find(|p| p.name == name)?;
-            match &parameter.value {
-                ParameterValue::Clear(json) => Some(json.as_str()),
-                ParameterValue::Committed(_) => {
-                    let (_, json) = committed.iter().find(|(of, _)| of == name)?;
-                    std::str::from_utf8(json).ok()
-                }
-            }
-        };
-        fn number<T: std::str::FromStr>(text: Option<&str>) -> Result<T, CommandError> {
-            text.and_then(|text| text.parse().ok())
-                .ok_or_else(|| malformed("a parameter"))
-        }
-        let sampling = SamplingParameters {
-            temperature: number(text("temperature"))?,
-            top_p: number(text("top_p"))?,
-            min_p: number(text("min_p"))?,
-            top_k: number(text("top_k"))?,
-            presence_penalty: number(text("presence_penalty"))?,
-            frequency_penalty: number(text("frequency_penalty"))?,
-            repetition_penalty: number(text("repetition_penalty"))?,
-            logit_bias: text("logit_bias").map_or_else(|| Ok(Vec::new()), biases)?,
-        };
-        Ok(Self {
-            sampling,
-            choices: number(text("choices"))?,
-            max_tokens: number(text("max_tokens"))?,
-            stop: text("stop").map_or_else(|| Ok(Vec::new()), strings)?,
-        })
-    }
-}
-
-fn biases(json: &str) -> Result<Vec<(u32, i32)>, CommandError> {
-    let entries = RawJson::parse(json.as_bytes())
-        .ok()
-        .and_then(RawJson::entries);
-    let pair = |(id, units): (std::borrow::Cow<'_, str>, RawJson<'_>)| {
-        Some((id.parse().ok()?, i32::try_from(units.as_i64()?).ok()?))
-    };
-    entries
-        .and_then(|entries| entries.map(pair).collect())
-        .ok_or_else(|| malformed("logit_bias"))
-}
-
-fn strings(json: &str) -> Result<Vec<String>, CommandError> {
-    let elements = RawJson::parse(json.as_bytes())
-        .ok()
-        .and_then(RawJson::elements);
-    elements
-        .and_then(|elements| elements.map(|e| Some(e.as_str()?.into_owned())).collect())
-        .ok_or_else(|| malformed("stop"))
 }

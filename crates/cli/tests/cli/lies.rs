@@ -11,7 +11,7 @@ use crate::support::{Ended, Home};
 use crate::tensors::{images, import};
 
 /// The same bundle with another receipt, signed with the node's key; it is in no log.
-fn signed_again(home: &Home, mut bundle: Bundle, claims: Claims) -> Bundle {
+pub(crate) fn signed_again(home: &Home, mut bundle: Bundle, claims: Claims) -> Bundle {
     let keys = KeyStore::open(&home.path("data/keys")).unwrap();
     let serving = keys.serving(claims.issued_at).unwrap();
     let receipt = SignedReceipt::sign(claims, &serving.key).unwrap();

@@ -20,6 +20,7 @@ mod log;
 mod model;
 mod policy;
 mod prove;
+mod prove_text;
 mod proxy;
 mod support;
 mod tensors;

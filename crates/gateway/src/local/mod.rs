@@ -5,6 +5,7 @@
 
 mod embed;
 mod events;
+mod origin;
 mod parameters;
 mod request;
 mod tensors;
@@ -25,6 +26,7 @@ pub use embed::{
 };
 pub(crate) use embed::{Embedding, embeddings};
 pub(crate) use events::{Form, LocalStream};
+pub use origin::ModelOrigin;
 pub use parameters::parameters;
 pub use request::{Prepared, SeedSource, prepare};
 pub(crate) use tensors::TensorForm;
@@ -38,6 +40,7 @@ pub(crate) use whole::{answer, embedded};
 pub struct LocalModel {
     name: Arc<str>,
     runs: Runs,
+    origin: ModelOrigin,
     fingerprint: String,
 }
 
@@ -57,20 +60,21 @@ pub struct LocalModels(Arc<BTreeMap<String, Arc<LocalModel>>>);
 impl LocalModel {
     /// Serves `engine`'s decoder under `name`.
     #[must_use]
-    pub fn new(name: &str, engine: Engine) -> Self {
-        Self::of(name, Runs::Text(engine))
+    pub fn new(name: &str, engine: Engine, origin: ModelOrigin) -> Self {
+        Self::of(name, Runs::Text(engine), origin)
     }
 
     /// Serves `engine`'s tensor program under `name`.
     #[must_use]
-    pub fn of_tensors(name: &str, engine: TensorEngine) -> Self {
-        Self::of(name, Runs::Tensors(Arc::new(engine)))
+    pub fn of_tensors(name: &str, engine: TensorEngine, origin: ModelOrigin) -> Self {
+        Self::of(name, Runs::Tensors(Arc::new(engine)), origin)
     }
 
-    fn of(name: &str, runs: Runs) -> Self {
+    fn of(name: &str, runs: Runs, origin: ModelOrigin) -> Self {
         let mut model = Self {
             name: name.into(),
             runs,
+            origin,
             fingerprint: String::new(),
         };
         let both = Sha256::new()
@@ -119,6 +123,12 @@ impl LocalModel {
         }
     }
 
+    /// Where its files are.
+    #[must_use]
+    pub const fn origin(&self) -> &ModelOrigin {
+        &self.origin
+    }
+
     /// Value of `system_fingerprint`: a short digest of model and engine.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
@@ -136,11 +146,7 @@ impl LocalModel {
             }
             Runs::Tensors(engine) => marks.extend(tensors::describe(engine.model())),
         }
-        let grades: &[&str] = match &self.runs {
-            Runs::Text(_) => &["signed", "replayed"],
-            Runs::Tensors(_) => &["signed", "replayed", "proven"],
-        };
-        let grades = grades.iter().map(|grade| JsonText::string(grade));
+        let grades = ["signed", "replayed", "proven"].map(JsonText::string);
         marks.push(("grades", JsonText::array(grades)));
         JsonText::object([
             ("id", JsonText::string(&self.name)),

@@ -10,12 +10,13 @@ use proofmark_receipt::SeedChooser;
 use crate::error::GatewayError;
 
 /// Members that change nothing about what a model of this node's own answers. They are in the receipt with the received body.
-const INERT: [&str; 11] = [
+const INERT: [&str; 12] = [
     "metadata",
     "model",
     "parallel_tool_calls",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "proofmark",
     "safety_identifier",
     "service_tier",
     "store",

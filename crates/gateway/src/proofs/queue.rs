@@ -158,9 +158,6 @@ impl Proofs {
             .iter()
             .find(|model| model.model().closure().as_bytes() == closure)
             .ok_or(not("this node does not serve the model any more"))?;
-        if model.tensor_engine().is_none() {
-            return Err(not("proofs are of tensor programs"));
-        }
         let place = Arc::clone(&shared.places).try_acquire_owned();
         let place = place.map_err(|_| GatewayError::Overloaded {
             by: OverloadedBy::Proofs,
@@ -339,13 +336,10 @@ impl Shared {
         {
             // One model at a time.
             *cached = None;
-            *cached = provable(&task.model)?;
         }
-        let Some(model) = cached else {
-            return Err(ProverError::Unsupported {
-                what: "a model that is no tensor program",
-            }
-            .into());
+        let model = match cached {
+            Some(model) => model,
+            None => cached.insert(provable(&task.model)?),
         };
         let subject = Subject::of(&task.bundle, model)?;
         let options = Options {
@@ -360,14 +354,17 @@ impl Shared {
     }
 }
 
-/// What is proven of a tensor program; `None` for a decoder.
-fn provable(model: &LocalModel) -> Result<Option<ProvableModel>, ProvingError> {
-    let model = model.model();
-    let Some(checked) = model.tensor_program() else {
-        return Ok(None);
-    };
-    let manifest = model.manifest().encode()?;
-    let program = checked.program().encode()?;
-    let weights = checked.weights().bytes().to_vec();
-    ProvableModel::from_files(&manifest, &program, weights).map(Some)
+/// The model as it is proven, from its files.
+fn provable(model: &LocalModel) -> Result<ProvableModel, ProvingError> {
+    let files = model.origin().proven_files();
+    let files = files.map_err(|error| ProvingError::NoModel {
+        why: error.to_string(),
+    })?;
+    let provable = ProvableModel::from_files(&files.manifest, &files.program, files.weights)?;
+    if provable.closure() == model.model().closure() {
+        return Ok(provable);
+    }
+    Err(ProvingError::NoModel {
+        why: "they are another model's by now".to_owned(),
+    })
 }

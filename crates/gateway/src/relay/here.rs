@@ -6,6 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use proofmark_engine::Generation;
 use proofmark_openai::Operation;
+use proofmark_proving::unsupported_parameter;
 
 use super::Relay;
 use super::draft::Draft;
@@ -36,13 +37,15 @@ pub(super) struct Text {
 }
 
 impl Here {
-    /// Renders the prompt and hands the request to the engine. `unix_s` is the clock of the template.
+    /// Renders the prompt and hands the request to the engine. `unix_s` is the clock of the template. What is to be `proven` and cannot
+    /// be is refused before.
     pub(super) fn take(
         model: &Arc<LocalModel>,
         request: &proofmark_openai::Request<'_>,
         unix_s: u64,
         entropy: &dyn Entropy,
         limits: &CapacityConfig,
+        proven: bool,
     ) -> Result<Self, GatewayError> {
         let form = Form {
             operation: request.operation(),
@@ -58,6 +61,15 @@ impl Here {
         let engine = model.engine().ok_or_else(local::takes_tensors)?;
         let defaults = &model.model().generation().defaults;
         let prepared = local::prepare(request, defaults, unix_s, &mut || draw(entropy))?;
+        if proven && let Some(param) = unsupported_parameter(&prepared.generate.sampling) {
+            return Err(GatewayError::NotExecutable {
+                code: "unsupported_parameter",
+                param: Some(param.to_owned()),
+                message: format!(
+                    "An answer that was sampled with '{param}' cannot be proven by this version. Leave '{param}' out, or do not require a proof."
+                ),
+            });
+        }
         let generation = engine
             .generate(prepared.generate)
             .map_err(|error| local::refusal(&error, limits))?;

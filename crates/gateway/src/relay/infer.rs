@@ -8,24 +8,22 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request};
 use hyper::body::Incoming;
 use proofmark_engine::EncodedInputs;
-use proofmark_openai::{Answer, AnswerField, Choice, OpenAiError, Operation};
+use proofmark_openai::{Answer, AnswerField, Choice, Operation};
 use proofmark_receipt::SeedChooser;
 use proofmark_tensors::{AnswerHead, EncodedTensor, InferRequest, output_fields};
 
 use super::draft::Draft;
+use super::require::requires_proof;
 use super::respond::{self, Marked};
 use super::{About, Estimate, MAX_MODEL_BYTES, Relay};
 use crate::error::GatewayError;
 use crate::exchange::{ExecutedHere, Issuer, OutputIds};
 use crate::local::{self, LocalModel, TensorForm};
-use crate::proofs::Reserved;
 
 /// Bodies beyond this are read on a thread of their own, so that other requests are not held up.
 const LARGE_BYTES: usize = 64 * 1024;
 /// Memory that an element takes at most on its way from integers to the text of an answer.
 const BYTES_PER_ELEMENT: usize = 32;
-/// What can be required of an answer.
-const PROVEN: &str = "proven";
 
 /// A request that a program takes.
 struct Asked {
@@ -74,14 +72,7 @@ impl<I: Issuer> Relay<I> {
             Ok(outputs) => {
                 let form = TensorForm::of(&head.headers);
                 let response = answered(draft, (&model, outputs), form, marked).await;
-                if let (Some(reserved), Some(id), Some(endpoints)) = (reserved, id, &self.endpoints)
-                    && response.status().is_success()
-                    && let Err(error) = endpoints.prove_issued(id, reserved).await
-                {
-                    // The answer was required to be proven: without its proof it is withheld. Its receipt stands.
-                    return Err(error);
-                }
-                response
+                self.with_proof(response, id, reserved).await?
             }
             Err(error) => {
                 tracing::warn!(%error, "a tensor program did not come to its end");
@@ -89,14 +80,6 @@ impl<I: Issuer> Relay<I> {
                 respond::failed(draft, error, &marked).await
             }
         })
-    }
-
-    /// A place for the proof of an answer that has to be proven.
-    fn reserve_proof(&self, model: &LocalModel) -> Result<Reserved, GatewayError> {
-        let endpoints = self.endpoints.as_ref().ok_or(GatewayError::NotProvable {
-            why: "this node makes no proofs",
-        })?;
-        endpoints.reserve_proof(model.model().closure().as_bytes())
     }
 
     /// Reads a request and turns its numbers into the program's integers.
@@ -115,19 +98,12 @@ impl<I: Issuer> Relay<I> {
             })?;
             let inputs = local::prepare_tensors(&request, model.model())?;
             let inputs = inputs.map_err(|error| local::refusal(&error, &limits))?;
-            let known = |grade: &String| grade == PROVEN;
-            if !request.require.iter().all(known) {
-                return Err(OpenAiError::InvalidValue {
-                    param: "proofmark.require".to_owned(),
-                    expected: "expected 'proven'",
-                }
-                .into());
-            }
+            let proven = requires_proof(&request.require)?;
             Ok(Asked {
                 name,
                 model,
                 inputs,
-                proven: !request.require.is_empty(),
+                proven,
             })
         };
         if is_large {

@@ -10,6 +10,7 @@ mod here;
 mod infer;
 mod memory;
 mod outcome;
+mod require;
 mod respond;
 mod shared;
 mod stream;
@@ -23,7 +24,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request};
 use hyper::body::Incoming;
-use proofmark_openai::{Assembler, Fields, JsonKind, Members, OpenAiError, Operation, RawJson};
+use proofmark_openai::{Assembler, Fields, JsonKind, OpenAiError, Operation, RawJson};
 use proofmark_receipt::{Outcome, ReceiptId, ReceiptSecret, Salts, Status, StreamChain, Timing};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -216,8 +217,8 @@ impl<I: Issuer> Relay<I> {
         let body = arrived.body.clone();
         let request = proofmark_openai::Request::open(operation, &body)?;
         check_size(&request)?;
-        check_requirement(&body)?;
-        let way = self.way(&request, arrived.received_ms)?;
+        let reserved = self.reserve_text(&request)?;
+        let way = self.way(&request, arrived.received_ms, reserved.is_some())?;
         let about = About {
             operation,
             streamed: request.stream(),
@@ -226,7 +227,11 @@ impl<I: Issuer> Relay<I> {
         };
         let (mut draft, marked) = self.draft(arrived, about).await?;
         let target = match way {
-            Way::Here(here) => return Ok(self.execute(draft, *here, marked).await),
+            Way::Here(here) => {
+                let id = draft.open().map(|open| open.exchange.id);
+                let response = self.execute(draft, *here, marked).await;
+                return self.with_proof(response, id, reserved).await;
+            }
             Way::There(target) => target,
         };
         let ask = Ask {
@@ -352,6 +357,7 @@ impl<I: Issuer> Relay<I> {
         &self,
         request: &proofmark_openai::Request<'_>,
         unix_ms: u64,
+        proven: bool,
     ) -> Result<Way, GatewayError> {
         if let Some(model) = self.local.find(request.model()) {
             let here = Here::take(
@@ -360,6 +366,7 @@ impl<I: Issuer> Relay<I> {
                 unix_ms / 1_000,
                 &*self.entropy,
                 &self.limits,
+                proven,
             )?;
             return Ok(Way::Here(Box::new(here)));
         }
@@ -479,19 +486,6 @@ impl<I: Issuer> Relay<I> {
             header,
             limits,
         }
-    }
-}
-
-/// `"proofmark": {"require": …}` is not of this operation: a requirement that nobody meets is never passed over.
-fn check_requirement(body: &[u8]) -> Result<(), GatewayError> {
-    let members = Members::parse(body)?;
-    match members.get_non_null("proofmark") {
-        None => Ok(()),
-        Some(_) => Err(GatewayError::NotExecutable {
-            code: "unsupported_parameter",
-            param: Some("proofmark".to_owned()),
-            message: "Unsupported parameter: 'proofmark'. Answers of tensor programs can be required to be proven, these cannot.".to_owned(),
-        }),
     }
 }
 

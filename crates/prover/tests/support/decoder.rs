@@ -89,7 +89,7 @@ impl Generated {
     }
 
     pub fn plan(&self) -> Result<Plan, ProverError> {
-        plan_for(&self.model, &self.statement())
+        plan_for(&self.model, self.statement().generation.as_ref())
     }
 
     /// The witness of a plan of this model.

@@ -6,6 +6,7 @@
 )]
 
 mod proofs;
+mod texts;
 #[expect(dead_code, reason = "the verifier's tests use more of it")]
 #[path = "../../../verify/tests/verify/world.rs"]
 mod world;

@@ -25,12 +25,12 @@ use crate::world::{NOW, World, report};
 const REQUEST: &[u8] = br#"{"model":"sums","inputs":{"x":[7,3]}}"#;
 
 /// Another operator than the issuer.
-fn replayer() -> World {
+pub(crate) fn replayer() -> World {
     World::new(50)
 }
 
 /// The issuer's roots, and the other operator as a replayer.
-fn replay_roots() -> Roots {
+pub(crate) fn replay_roots() -> Roots {
     let mut roots = World::new(1).roots();
     roots.replayers = vec![OperatorRoot {
         name: "audit-co".into(),
@@ -156,7 +156,7 @@ impl Sums {
     }
 }
 
-fn with_machine<T>(then: impl FnOnce(Machine<'_>) -> T) -> T {
+pub(crate) fn with_machine<T>(then: impl FnOnce(Machine<'_>) -> T) -> T {
     let pool = Pool::new(1);
     then(Machine {
         pool: &pool,
@@ -411,6 +411,7 @@ fn whoever_recomputes_the_weights_relies_on_nobody() {
         closure,
         commitment: Some(commitment),
         weights: None,
+        text: None,
     };
     let report = parts.report_with(&replay_roots(), Some(known(commitment)));
     assert_accepted(&report);
@@ -445,6 +446,7 @@ fn public_weights_need_the_weights() {
             closure: own.closure(),
             commitment: None,
             weights: Some(&weights),
+            text: None,
         };
         parts.report_with(&replay_roots(), Some(known))
     };
@@ -710,10 +712,7 @@ fn what_this_version_does_not_know_is_not_refused() {
     let mut parts = Parts::new();
     let world = World::new(1);
     let mut claims = parts.content.claims(&world, parts.model.closure());
-    claims.operation.name = "chat.completions".into();
-    if let Execution::Executed(executed) = &mut claims.execution {
-        executed.seed_chosen_by = SeedChooser::Caller;
-    }
+    claims.operation.name = "embeddings".into();
     parts.bundle = world.bundle_of(claims, 3);
     parts.receipt = SignedReceipt::decode(&parts.bundle.receipt).unwrap();
     assert_eq!(parts.code(), Some("proof.unsupported"));

@@ -42,10 +42,16 @@ pub(crate) fn check_evidence(
         disclosures: &bundle.disclosures,
         issuer,
         model,
+        replayed: false,
         roots,
         now,
     };
-    for evidence in &bundle.evidence {
+    // A proof may rely on a replayer for the steps around it.
+    let (proofs, others): (Vec<&Evidence>, Vec<&Evidence>) = bundle
+        .evidence
+        .iter()
+        .partition(|evidence| is_proof(evidence));
+    for evidence in others.into_iter().chain(proofs) {
         let row = match (check_binding(evidence, receipt), &evidence.data) {
             (Err(cause), _) => cause.into_row(RowName::Evidence),
             (Ok(()), Some(data)) if is_replay(evidence) => {
@@ -60,6 +66,11 @@ pub(crate) fn check_evidence(
                 row
             }
             (Ok(()), Some(data)) if is_proof(evidence) => {
+                let replayed = !found.replayers.is_empty();
+                let context = ProofContext {
+                    replayed,
+                    ..context
+                };
                 let (row, proven) = check_proof(data, context);
                 found.proofs.extend(proven);
                 row

@@ -2,20 +2,18 @@
 
 use proofmark_program::{Manifest, Program, ProgramError, closure_digest, program_digest};
 use proofmark_proof::soundness::Account;
-use proofmark_proof::{
-    REQUIRED_BITS, Rejection, SYSTEM, Statement, WeightsCommitment, WeightsMode, verify,
-};
+use proofmark_proof::{REQUIRED_BITS, Rejection, SYSTEM, WeightsCommitment, WeightsMode, verify};
 use proofmark_receipt::{
     Disclosure, Evidence, EvidenceState, Execution, KeyStatement, PROOF_EVIDENCE, ProofEvidence,
-    ProofWeights, SignedKeyStatement, SignedReceipt, VouchedWeights, WeightsStatement,
+    ProofWeights, ReplayStep, SignedKeyStatement, SignedReceipt, VouchedWeights, WeightsStatement,
 };
 
 use super::issuer::CLOCK_TOLERANCE_S;
 use super::{Cause, IssuerChecked, accepted};
-use crate::established::{ProvenInference, WeightsSource};
+use crate::established::{ProvenInference, ProvenText, TextSource, WeightsSource};
 use crate::inference::{Inference, InferenceError};
 use crate::report::{Row, RowName};
-use crate::{KnownModel, Roots};
+use crate::{KnownModel, Roots, TextSteps};
 
 /// Whether this evidence is a proof that is there.
 pub(crate) fn is_proof(evidence: &Evidence) -> bool {
@@ -32,6 +30,8 @@ pub(crate) struct ProofContext<'c> {
     pub(crate) issuer: Option<&'c IssuerChecked>,
     /// What the verifier has of the model itself.
     pub(crate) model: Option<&'c KnownModel<'c>>,
+    /// Whether a rooted replayer, who is not the issuer, confirms the receipt.
+    pub(crate) replayed: bool,
     pub(crate) roots: &'c Roots,
     pub(crate) now: u64,
 }
@@ -48,10 +48,16 @@ pub(crate) fn check_proof(
 }
 
 fn tell(proven: &ProvenInference) -> String {
-    let runs = match proven.runs {
-        1 => String::new(),
-        runs => format!("{runs} runs, "),
+    let runs = match (proven.runs, &proven.text) {
+        (1, None) => String::new(),
+        (runs, None) => format!("{runs} runs, "),
+        (1, Some(text)) => format!("{} ids of the answer, ", text.ids),
+        (runs, Some(text)) => format!("{} ids of {runs} choices, ", text.ids),
     };
+    let text = proven.text.map_or("", |text| match text.source {
+        TextSource::Compared => ", which you compared with the text",
+        TextSource::Replayed => ", which the replayer compared with the text",
+    });
     let weights = match &proven.weights {
         WeightsSource::Recomputed => "weights committed, as you recomputed".to_owned(),
         WeightsSource::Read => "weights read by you".to_owned(),
@@ -61,7 +67,7 @@ fn tell(proven: &ProvenInference) -> String {
         }
     };
     format!(
-        "{runs}every step of the program proven to {} bits, {weights}; not zero-knowledge",
+        "{runs}every step of the program proven to {} bits{text}, {weights}; not zero-knowledge",
         proven.account.bits()
     )
 }
@@ -120,6 +126,8 @@ impl ProofContext<'_> {
             );
         }
         let model = self.model.filter(|model| model.closure == executed.closure);
+        let steps = model.and_then(|model| model.text);
+        steps.map_or(Ok(()), check_steps)?;
         let weights = match &evidence.weights {
             ProofWeights::Committed {
                 commitment,
@@ -141,20 +149,12 @@ impl ProofContext<'_> {
         };
         let mut account = Account::new();
         for (run, proof) in inference.runs.iter().zip(&evidence.proofs) {
-            let statement = Statement {
-                program: &program,
-                closure_digest: executed.closure,
-                weights: match &weights {
-                    Weights::Committed(commitment, _) => WeightsMode::Committed(commitment),
-                    Weights::Public(weights) => WeightsMode::Public(weights),
-                },
-                receipt_id: *claims.id.as_bytes(),
-                claims_digest: *self.receipt.digest().as_bytes(),
-                inputs: &run.inputs,
-                outputs: &run.outputs,
-                generation: None,
+            let weights = match &weights {
+                Weights::Committed(commitment, _) => WeightsMode::Committed(commitment),
+                Weights::Public(weights) => WeightsMode::Public(weights),
             };
-            account.extend(verify(proof, &statement)?);
+            let of = (&program, executed.closure);
+            account.extend(verify(proof, &run.statement(self.receipt, of, weights))?);
         }
         account.require(REQUIRED_BITS)?;
         let source = match &weights {
@@ -163,12 +163,20 @@ impl ProofContext<'_> {
                 self.weights_source(&executed.closure, &commitment.digest(), vouchers)?
             }
         };
+        let (text, from_question) = match inference.ids() {
+            0 => (None, inference.from_question),
+            ids => {
+                let (source, from_question) = text_source(steps, self.replayed)?;
+                (Some(ProvenText { ids, source }), from_question)
+            }
+        };
         Ok(ProvenInference {
             account,
             runs: inference.runs.len(),
             proof_bytes: evidence.proofs.iter().map(Vec::len).sum(),
             weights: source,
-            from_question: inference.from_question,
+            from_question,
+            text,
         })
     }
 
@@ -252,6 +260,44 @@ impl ProofContext<'_> {
             ));
         }
         Ok(statement)
+    }
+}
+
+/// Refuses a receipt whose texts are not those of its ids.
+fn check_steps(steps: TextSteps) -> Result<(), Cause> {
+    let steps = [
+        (
+            steps.rendered,
+            "the request does not render to the prompt that was executed, or asks for other parameters",
+        ),
+        (
+            steps.tokenized,
+            "the prompt does not tokenize to the ids that were executed",
+        ),
+        (
+            steps.detokenized,
+            "the ids are not the answer's text, or it does not end where they end",
+        ),
+    ];
+    match steps.iter().find(|(step, _)| *step == ReplayStep::Differs) {
+        Some((_, why)) => rejected("receipt.proof.other-content", why),
+        None => Ok(()),
+    }
+}
+
+/// Why the ids are the answer's text, and whether they are known to come from the request.
+fn text_source(steps: Option<TextSteps>, replayed: bool) -> Result<(TextSource, bool), Cause> {
+    let same = |step: ReplayStep| step == ReplayStep::Same;
+    match steps {
+        Some(steps) if same(steps.detokenized) => Ok((
+            TextSource::Compared,
+            replayed || (same(steps.rendered) && same(steps.tokenized)),
+        )),
+        _ if replayed => Ok((TextSource::Replayed, true)),
+        _ => Err(Cause::unavailable(
+            "receipt.proof.text-unchecked",
+            "the ids are proven, and nobody whom you trust compared them with the text of the answer",
+        )),
     }
 }
 

@@ -12,10 +12,7 @@ use super::super::rule::{Factor, Public, Rule, Sum, TensorId, Variable};
 use super::super::shape::Shape;
 use super::super::{Map, Unsupported};
 use super::{Lower, MALFORMED, interval_of, refuse};
-use crate::generation::Generation;
-
-/// Parameters in millionths that change nothing.
-const ONE: u32 = 1_000_000;
+use crate::generation::{Generation, unsupported_parameter};
 
 /// Logits of the positions that ids were sampled at.
 pub(super) struct Rows {
@@ -41,21 +38,13 @@ impl Lower<'_> {
         logits: NodeId,
         generation: &Generation<'_>,
     ) -> Result<(), Unsupported> {
-        let p = generation.parameters;
-        if p.repetition_penalty != ONE
-            || (p.presence_penalty, p.frequency_penalty) != (0, 0)
-            || !p.logit_bias.is_empty()
-        {
-            return refuse("penalties and biases of logits");
-        }
-        if p.temperature == 0 {
-            let rows = self.rows(logits, generation)?;
-            return self.greedy(&rows);
-        }
-        if p.top_k != 0 || p.top_p != ONE {
-            return refuse("top_k and top_p");
+        if let Some(name) = unsupported_parameter(generation.parameters) {
+            return refuse(name);
         }
         let rows = self.rows(logits, generation)?;
+        if generation.parameters.temperature == 0 {
+            return self.greedy(&rows);
+        }
         self.drawn(&rows, generation)
     }
 
