@@ -11,7 +11,7 @@ use proofmark_proving::{Mode, ProvableModel, ProvingError, Subject};
 use proofmark_receipt::{
     Bundle, Choice, Claims, DisclosedValues, Disclosure, Evidence, Executed, Execution, Finish,
     Parameter, ParameterValue, ProofEvidence, Provenance, ReplayEvidence, ReplayStep,
-    ReplayVerdict, SeedChooser, SignedReceipt, SignedReplay, Status, commit_tokens,
+    ReplayVerdict, SeedChooser, SignedReceipt, SignedReplay, Status, Usage, commit_tokens,
 };
 use proofmark_verify::{
     InferenceError, KnownModel, Presented, Report, Roots, State, TextSource, TextSteps, Verdict,
@@ -270,7 +270,12 @@ impl Answer {
         };
         let finish = (0..).zip(&self.choices).map(finish).collect();
         claims.finish = Some((Provenance::Observed, finish));
-        claims.usage = claims.usage.map(|(_, usage)| (Provenance::Observed, usage));
+        let sampled: usize = self.choices.iter().map(|(_, ids)| ids.len()).sum();
+        let usage = Usage {
+            input_tokens: self.asked.prompt.len() as u64,
+            output_tokens: sampled as u64,
+        };
+        claims.usage = Some((Provenance::Observed, usage));
         claims.log.kind = 2;
         claims
     }
@@ -723,6 +728,7 @@ fn receipts_that_do_not_say_what_was_sampled_are_refused() {
             let closure = *parts.model.provable.closure().as_bytes();
             let mut claims = parts.answer.claims(&world, closure);
             claims.output[0].tokens = None;
+            claims.usage = None;
             parts.bundle = world.bundle_of(claims, 3);
             parts.bundle.disclosures = parts.answer.disclosures(&world);
             parts.bundle.disclosures.pop();
