@@ -10,12 +10,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use proofmark_engine::shapes::{LLAMA_1_1B, LLAMA_15M, LLAMA_110M, LlamaShape};
-use proofmark_engine::{Engine, EngineOptions, GenerateRequest, Model, ModelOptions, Prompt};
+use proofmark_engine::{
+    Engine, EngineOptions, GenerateRequest, Model, ModelOptions, Prompt, Replay, ReplayJob,
+    Replayer,
+};
 
 /// Ids of the prompt of a prefill measurement.
 const PROMPT: u32 = 512;
 /// Ids that are generated in a decode measurement.
 const ANSWER: u32 = 64;
+/// Ids of the prompt and of the answer that is replayed.
+const PROMPTED: u32 = 64;
+const REPLAYED: u32 = 448;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "prefill {PROMPT}: {:.1} tokens/s",
         f64::from(PROMPT) / prefill
+    );
+    let replayed = replay(&engine, threads)?;
+    println!(
+        "replay of {REPLAYED} ids after {PROMPTED}: {replayed:.1} tokens/s, {:.2} × prefill",
+        replayed * prefill / f64::from(PROMPT)
     );
     let decode = best(|| answer(&engine, 8, ANSWER, 1))?;
     let rate = f64::from(ANSWER) / decode;
@@ -85,6 +96,35 @@ fn answer(engine: &Engine, prompt: u32, tokens: u32, requests: u32) -> Result<f6
         black_box(generation.collect_blocking()?);
     }
     Ok(start.elapsed().as_secs_f64())
+}
+
+/// Ids per second, those of the prompt included, of an answer that is executed again.
+fn replay(engine: &Engine, threads: usize) -> Result<f64, Box<dyn Error>> {
+    let prompt: Vec<u32> = (0..PROMPTED).map(|t| t * 31 % 256).collect();
+    let mut request = GenerateRequest::new(Prompt::Ids(prompt.clone()));
+    request.max_tokens = Some(REPLAYED);
+    request.sampling.logit_bias = vec![(258, -100 << 16)];
+    request.seed = 7;
+    let sampling = request.sampling.clone();
+    let choices = engine.generate(request)?.collect_blocking()?;
+    let answer = choices.into_iter().next().ok_or("no answer")?.ids;
+    let job = ReplayJob {
+        prompt,
+        answer,
+        sampling,
+        seed: 7,
+        choice: 0,
+    };
+    let mut replayer = Replayer::new(Arc::clone(engine.model()), threads)?;
+    let seconds = best(|| {
+        let start = Instant::now();
+        let found = replayer.replay(&job)?;
+        if found != Replay::Same {
+            return Err(format!("{found:?}").into());
+        }
+        Ok(start.elapsed().as_secs_f64())
+    })?;
+    Ok(f64::from(PROMPTED + REPLAYED) / seconds)
 }
 
 /// The least of three.

@@ -11,10 +11,10 @@ use proofmark_tlog::leaf_hash;
 
 use crate::world::World;
 
-type Player<'p> = dyn FnMut(&Game) -> Option<Vec<u8>> + 'p;
+pub(crate) type Player<'p> = dyn FnMut(&Game) -> Option<Vec<u8>> + 'p;
 
 /// Plays to the end; whoever has no move is late.
-fn play(
+pub(crate) fn play(
     world: &World,
     receipt: &SignedReceipt,
     subject: SubjectOpening,

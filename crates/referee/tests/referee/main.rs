@@ -8,4 +8,5 @@
 mod games;
 mod proofs;
 mod steps;
+mod vectors;
 mod world;

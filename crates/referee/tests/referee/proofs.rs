@@ -10,7 +10,7 @@ use proofmark_referee::{
 use crate::world::World;
 
 /// A receipt whose last id is not what the program gives, and the proof of it.
-fn convicted(seed: u64) -> (World, SignedReceipt, FraudProof, Transcript) {
+pub(crate) fn convicted(seed: u64) -> (World, SignedReceipt, FraudProof, Transcript) {
     let mut world = World::new(seed);
     let case = world.case.clone();
     let checked = case.checked();
@@ -56,7 +56,7 @@ fn convicted(seed: u64) -> (World, SignedReceipt, FraudProof, Transcript) {
 }
 
 /// A seed whose vocabulary has more than one id.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     (0..)
         .find(|seed| World::new(*seed).vocabulary() > 2)
         .unwrap()
