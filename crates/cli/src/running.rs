@@ -170,6 +170,7 @@ pub(crate) fn own_api_key(data: &Path) -> Result<Option<HeaderValue>, CommandErr
                 budget: None,
                 expires_unix_s: None,
                 rights: Rights::ADMIN,
+                policy: None,
             };
             let (_, key) = keys.create(new, now_s).map_err(access_error)?;
             files::replace(&path, key.expose().as_bytes(), 0o600)?;
@@ -313,6 +314,7 @@ mod tests {
             budget: None,
             expires_unix_s: None,
             rights: Rights::USE,
+            policy: None,
         };
         KeyFile::of(data.path()).create(new, now_s()).unwrap();
         let first = own_api_key(data.path()).unwrap().unwrap();

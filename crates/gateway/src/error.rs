@@ -140,6 +140,12 @@ pub enum GatewayError {
         /// Why.
         reason: QuotaReason,
     },
+    /// The answer would be below the policy of the API key, which withholds such answers.
+    #[error("The answer would be below the policy of this API key, which withholds it: {clause}.")]
+    BelowPolicy {
+        /// The first clause that would not hold.
+        clause: String,
+    },
     /// A bound of the process is reached; the same request may succeed later.
     #[error("The server is at its limit ({}), try again later.", .by.name())]
     Overloaded {
@@ -208,7 +214,7 @@ pub enum GatewayError {
 
 impl GatewayError {
     /// Every code that [`GatewayError::code`] returns, in the order of specs/03-http.md §5.
-    pub const CODES: [&'static str; 30] = [
+    pub const CODES: [&'static str; 31] = [
         "invalid_json",
         "duplicate_member",
         "missing_member",
@@ -227,6 +233,7 @@ impl GatewayError {
         "invalid_api_key",
         "rate_limit_exceeded",
         "insufficient_quota",
+        "below_policy",
         "overloaded",
         "unsupported_parameter",
         "context_length_exceeded",
@@ -260,6 +267,7 @@ impl GatewayError {
             Self::InvalidApiKey => "invalid_api_key",
             Self::RateLimitExceeded { .. } => "rate_limit_exceeded",
             Self::InsufficientQuota { .. } => "insufficient_quota",
+            Self::BelowPolicy { .. } => "below_policy",
             Self::Overloaded { .. } => "overloaded",
             Self::NotExecutable { code, .. } => code,
             Self::EngineFailed => "engine_failed",
@@ -294,6 +302,7 @@ impl GatewayError {
             Self::Erased => StatusCode::GONE,
             Self::AuditDeadline { .. } | Self::NotProvable { .. } => StatusCode::CONFLICT,
             Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
+            Self::BelowPolicy { .. } => StatusCode::FORBIDDEN,
             Self::RateLimitExceeded { .. } | Self::InsufficientQuota { .. } => {
                 StatusCode::TOO_MANY_REQUESTS
             }

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use proofmark_confidence::Origin;
 use proofmark_http::TlsFacts;
 use proofmark_openai::{Answer, JsonText, Operation};
 use proofmark_receipt::{
@@ -99,6 +100,14 @@ pub struct ExecutedHere {
 }
 
 impl ExecutedHere {
+    /// How such an answer comes about.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::Executed {
+            closure: self.closure,
+            caller_seed: self.seed_chosen_by == SeedChooser::Caller,
+        }
+    }
+
     /// Bytes that keeping it takes, roughly.
     pub(crate) fn bytes(&self) -> usize {
         let parameters = self

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::disk::{self, Version};
-use super::{AccessError, ApiKey, KeyHash, KeyId, KeyRecord, NanoUsd, Rights};
+use super::{AccessError, ApiKey, KeyHash, KeyId, KeyPolicy, KeyRecord, NanoUsd, Rights};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "api-keys.toml";
@@ -35,6 +36,8 @@ pub struct NewKey {
     pub expires_unix_s: Option<u64>,
     /// What it is good for.
     pub rights: Rights,
+    /// What its answers have to show at the moment at which they are given, if anything.
+    pub policy: Option<Arc<KeyPolicy>>,
 }
 
 /// The key file of a data directory. Reading needs no lock; every change is made under [`LOCK_NAME`] and replaces the file.
@@ -64,6 +67,8 @@ struct RecordForm {
     budget_usd: Option<NanoUsd>,
     expires_unix_s: Option<u64>,
     revoked_unix_s: Option<u64>,
+    /// In its canonical text.
+    policy: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +122,7 @@ impl KeyFile {
             expires_unix_s: new.expires_unix_s,
             revoked_unix_s: None,
             rights: new.rights,
+            policy: new.policy,
         };
         self.change(|keys| {
             if keys.len() >= MAX_KEYS {
@@ -225,6 +231,11 @@ impl RecordForm {
             revoked_unix_s: self.revoked_unix_s,
             rights: Rights::parse(self.rights.iter().map(String::as_str))
                 .ok_or("rights are \"use\", \"admin\" or both")?,
+            policy: self
+                .policy
+                .map(|text| KeyPolicy::parse(&text).map(Arc::new))
+                .transpose()
+                .map_err(|_| "the policy cannot be read (proofmark policy check)")?,
         })
     }
 
@@ -244,6 +255,7 @@ impl RecordForm {
             budget_usd: record.budget,
             expires_unix_s: record.expires_unix_s,
             revoked_unix_s: record.revoked_unix_s,
+            policy: record.policy.as_ref().map(|policy| policy.text()),
         }
     }
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use proofmark_confidence::Origin;
 
 use super::{
     AccessError, Capacity, CapacityConfig, Deposit, Estimate, Holder, Keyring, PriceConfig, Prices,
-    RateState, SPEND_FLUSH_INTERVAL, SpendBook, Verdict,
+    RateState, SPEND_FLUSH_INTERVAL, SpendBook, Standing, Verdict,
 };
 use crate::error::{GatewayError, QuotaReason};
 
@@ -57,7 +58,32 @@ impl Admitted {
         self.holder.name()
     }
 
-    /// `x-ratelimit-*`, where a limit applies.
+    /// Holds the answer that is about to be given against the key's policy; its header says what came of it.
+    ///
+    /// # Errors
+    /// [`GatewayError::BelowPolicy`] if the policy says that such answers are withheld.
+    pub fn hold_against_policy(
+        &mut self,
+        origin: Origin,
+        nonce: bool,
+        now_unix_s: u64,
+    ) -> Result<(), GatewayError> {
+        let Some(policy) = self.holder.policy() else {
+            return Ok(());
+        };
+        let standing = match policy.standing(origin, nonce, now_unix_s) {
+            Standing::Satisfied => "satisfied",
+            Standing::Flagged => "below",
+            Standing::Withheld { clause } => return Err(GatewayError::BelowPolicy { clause }),
+        };
+        self.headers.push((
+            HeaderName::from_static("x-proofmark-policy"),
+            HeaderValue::from_static(standing),
+        ));
+        Ok(())
+    }
+
+    /// `x-ratelimit-*`, where a limit applies, and `x-proofmark-policy`, where the key has a policy.
     #[must_use]
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers

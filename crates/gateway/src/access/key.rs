@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::{AccessError, NanoUsd};
+use super::{AccessError, KeyPolicy, NanoUsd};
 
 /// First characters of every key, by which scanners for leaked secrets find them.
 const PREFIX: &str = "pm_";
@@ -235,6 +236,8 @@ pub struct KeyRecord {
     pub revoked_unix_s: Option<u64>,
     /// What it is good for.
     pub rights: Rights,
+    /// What its answers have to show at the moment at which they are given, if anything.
+    pub policy: Option<Arc<KeyPolicy>>,
 }
 
 impl KeyRecord {
@@ -314,6 +317,7 @@ mod tests {
             expires_unix_s: Some(10),
             revoked_unix_s: None,
             rights: Rights::USE,
+            policy: None,
         };
         assert!(record.is_live(9));
         assert!(!record.is_live(10));

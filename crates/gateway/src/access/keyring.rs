@@ -13,7 +13,9 @@ use http::uri::{Authority, Uri};
 
 use super::budget::Account;
 use super::disk::Version;
-use super::{AccessError, ApiKey, Bucket, KeyFile, KeyHash, KeyId, KeyRecord, SpendBook, Verdict};
+use super::{
+    AccessError, ApiKey, Bucket, KeyFile, KeyHash, KeyId, KeyPolicy, KeyRecord, SpendBook, Verdict,
+};
 use crate::error::GatewayError;
 
 /// Name of whoever asks where no key is configured.
@@ -73,6 +75,12 @@ impl Holder {
     #[must_use]
     pub fn may_see_all(&self) -> bool {
         self.key.as_ref().is_none_or(|key| key.record.rights.admin)
+    }
+
+    /// The policy of the key, if it has one.
+    #[must_use]
+    pub fn policy(&self) -> Option<&KeyPolicy> {
+        self.key.as_ref()?.record.policy.as_deref()
     }
 
     pub(super) fn record(&self) -> Option<&KeyRecord> {

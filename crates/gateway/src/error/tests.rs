@@ -46,6 +46,9 @@ fn examples() -> Vec<GatewayError> {
         GatewayError::InsufficientQuota {
             reason: QuotaReason::Exhausted,
         },
+        GatewayError::BelowPolicy {
+            clause: "require signed".into(),
+        },
         GatewayError::Overloaded {
             by: OverloadedBy::Streams,
             retry_after_s: 0,

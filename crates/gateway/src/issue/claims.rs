@@ -10,6 +10,7 @@ use proofmark_receipt::{
     Salts, ScopeKey, TlsFacts, Usage, commit_tokens,
 };
 
+use crate::access::KeyPolicy;
 use crate::exchange::{Adjusted, Exchange, ExecutedHere};
 use crate::store::RetentionPolicy;
 
@@ -94,7 +95,7 @@ impl Issuing<'_> {
             }),
             timing: exchange.timing,
             stream: exchange.stream,
-            policy: None,
+            policy: exchange.admitted.holder().policy().map(KeyPolicy::digest),
             log: LogClaim {
                 origin: self.origin.to_owned(),
                 kind: if exchange.executed.is_some() {

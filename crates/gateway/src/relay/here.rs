@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
+use proofmark_confidence::Origin;
 use proofmark_engine::Generation;
 use proofmark_openai::Operation;
 use proofmark_proving::unsupported_parameter;
@@ -92,6 +93,17 @@ impl Here {
             executed,
             hides_usage: !request.include_usage(),
         })))
+    }
+}
+
+impl Here {
+    /// How the answer comes about.
+    pub(super) fn origin(&self) -> Origin {
+        let executed = match self {
+            Self::Text(text) => &text.executed,
+            Self::Embedding(embedding) => &embedding.executed,
+        };
+        executed.origin()
     }
 }
 

@@ -48,6 +48,7 @@ impl<I: Issuer> Relay<I> {
         let bytes = elements.sum::<usize>().saturating_add(results);
         let bytes = bytes.saturating_mul(BYTES_PER_ELEMENT);
         arrived.memory.grow_to(body.len().saturating_add(bytes))?;
+        arrived.hold_against_policy(executed(&asked.model, &asked.inputs).origin())?;
         let about = About {
             operation: Operation::Infer,
             streamed: false,

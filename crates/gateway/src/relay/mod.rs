@@ -24,6 +24,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request};
 use hyper::body::Incoming;
+use proofmark_confidence::Origin;
 use proofmark_openai::{Assembler, Fields, JsonKind, OpenAiError, Operation, RawJson};
 use proofmark_receipt::{Outcome, ReceiptId, ReceiptSecret, Salts, Status, StreamChain, Timing};
 use tokio::time::Instant;
@@ -83,6 +84,14 @@ struct Arrived {
     wishes: Wishes,
     memory: Memory,
     body: Bytes,
+}
+
+impl Arrived {
+    /// Before anything is forwarded or given: what is withheld has no receipt.
+    fn hold_against_policy(&mut self, origin: Origin) -> Result<(), GatewayError> {
+        let (nonce, now_s) = (self.wishes.nonce.is_some(), self.received_ms / 1_000);
+        self.admitted.hold_against_policy(origin, nonce, now_s)
+    }
 }
 
 /// What its receipt and its price need to know of a request.
@@ -213,12 +222,16 @@ impl<I: Issuer> Relay<I> {
         head: &request::Parts,
         incoming: &mut Incoming,
     ) -> Result<Response, GatewayError> {
-        let arrived = self.arrive(head, incoming).await?;
+        let mut arrived = self.arrive(head, incoming).await?;
         let body = arrived.body.clone();
         let request = proofmark_openai::Request::open(operation, &body)?;
         check_size(&request)?;
         let reserved = self.reserve_text(&request)?;
         let way = self.way(&request, arrived.received_ms, reserved.is_some())?;
+        arrived.hold_against_policy(match &way {
+            Way::Here(here) => here.origin(),
+            Way::There(_) => Origin::Relayed,
+        })?;
         let about = About {
             operation,
             streamed: request.stream(),

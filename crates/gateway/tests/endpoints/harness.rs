@@ -118,6 +118,7 @@ impl Node {
             budget: None,
             expires_unix_s: None,
             rights,
+            policy: None,
         })
     }
 

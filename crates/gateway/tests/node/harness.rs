@@ -154,6 +154,7 @@ impl Node {
             budget: budget.map(NanoUsd),
             expires_unix_s: None,
             rights: Rights::USE,
+            policy: None,
         })
     }
 

@@ -8,6 +8,7 @@ mod answers;
 mod clock;
 mod harness;
 mod limits;
+mod policies;
 mod secrecy;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,10 +1,13 @@
 //! `proofmark key create|list|revoke`: API keys of clients. A running server heeds a change within a second.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use proofmark_gateway::access::{AccessError, KeyFile, KeyRecord, NanoUsd, NewKey, Rights};
+use proofmark_gateway::access::{
+    AccessError, KeyFile, KeyPolicy, KeyRecord, NanoUsd, NewKey, Rights,
+};
 use proofmark_verify::format_utc;
 use serde_json::{Value, json};
 
@@ -12,6 +15,7 @@ use crate::ambient::now_s;
 use crate::data::DataDir;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::files;
+use crate::hex::hex;
 use crate::ui::{BAD, FAINT, GOOD, Ui};
 
 /// Arguments of `proofmark key create`.
@@ -34,6 +38,10 @@ pub(crate) struct Create {
     /// What it is good for.
     #[arg(long, value_enum, value_name = "RIGHT", default_values_t = [Right::Use], value_delimiter = ',')]
     rights: Vec<Right>,
+    /// Policy (specs/07-policy.md) that its answers are held against at the moment at which they are given: below it they are withheld or
+    /// flagged, as it says.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Write the key into this new file of mode 0600 instead of showing it.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -113,6 +121,21 @@ pub(crate) fn access_error(error: AccessError) -> CommandError {
 }
 
 impl Create {
+    /// The policy, with a warning if no answer can meet it when it is given.
+    fn policy(&self, now_s: u64, ui: &mut Ui) -> Result<Option<Arc<KeyPolicy>>, CommandError> {
+        let Some(path) = &self.policy else {
+            return Ok(None);
+        };
+        let policy = KeyPolicy::of(crate::policy::read(path)?);
+        if !policy.can_be_met(now_s) {
+            writeln!(
+                ui.err(),
+                "no answer meets this policy at the moment at which it is given: log, witnesses, replays and proofs come later"
+            )?;
+        }
+        Ok(Some(Arc::new(policy)))
+    }
+
     pub(crate) fn run(self, ui: &mut Ui) -> CommandResult {
         let now_s = now_s();
         let data = self.data.path();
@@ -129,6 +152,7 @@ impl Create {
                 use_models: self.rights.contains(&Right::Use),
                 admin: self.rights.contains(&Right::Admin),
             },
+            policy: self.policy(now_s, ui)?,
         };
         if let Some(path) = self.out.as_ref().filter(|path| path.exists()) {
             return Err(CommandError::usage(format!(
@@ -239,6 +263,7 @@ fn describe(record: &KeyRecord) -> Value {
         "name": record.name,
         "rights": record.rights.names(),
         "rpm": record.rpm,
+        "policy_sha256": record.policy.as_ref().map(|policy| hex(&policy.digest())),
         "budget_usd": record.budget.map(NanoUsd::as_usd),
         "created_unix_s": record.created_unix_s,
         "expires_unix_s": record.expires_unix_s,

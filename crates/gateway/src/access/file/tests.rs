@@ -10,6 +10,7 @@ fn new_key(name: &str) -> NewKey {
         budget: None,
         expires_unix_s: None,
         rights: Rights::USE,
+        policy: None,
     }
 }
 

@@ -24,6 +24,7 @@ fn key_with(data: &Path, rpm: Option<u32>, budget: Option<NanoUsd>, rights: Righ
         budget,
         expires_unix_s: None,
         rights,
+        policy: None,
     };
     let (_, key): (_, ApiKey) = KeyFile::of(data).create(new, 1).unwrap();
     let value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).unwrap();

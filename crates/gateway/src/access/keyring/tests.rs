@@ -34,6 +34,7 @@ impl Data {
             budget: None,
             expires_unix_s,
             rights: Rights::USE,
+            policy: None,
         };
         self.file.create(new, 1).unwrap()
     }
@@ -205,6 +206,7 @@ fn who_sees_what() {
         budget: None,
         expires_unix_s: None,
         rights: Rights::ADMIN,
+        policy: None,
     };
     let (_, admin) = data.file.create(new, 1).unwrap();
     let ring = data.ring(false);
