@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use proofmark_kernels::Pool;
-use proofmark_program::{Sampler, SamplerScratch, SamplingParameters};
+use proofmark_program::{ProgramError, Sampler, SamplerScratch, SamplingParameters};
 
 use crate::error::{ModelError, RequestError};
 use crate::exec::{BLOCK, Chunk, Decoder, DecoderMemory, Results};
@@ -57,7 +57,15 @@ pub struct Replayer {
     model: Arc<Model>,
     pool: Pool,
     memory: DecoderMemory,
+    /// One for each thread.
+    samples: Vec<Sample>,
+}
+
+/// What one thread samples with, and what it took.
+#[derive(Default)]
+struct Sample {
     scratch: SamplerScratch,
+    found: Vec<Result<u32, ProgramError>>,
 }
 
 impl core::fmt::Debug for Replayer {
@@ -82,8 +90,8 @@ impl Replayer {
         };
         Ok(Self {
             memory: DecoderMemory::new(decoder, ROWS, ROWS),
+            samples: (0..threads.max(1)).map(|_| Sample::default()).collect(),
             pool: Pool::new(threads.max(1)),
-            scratch: SamplerScratch::default(),
             model,
         })
     }
@@ -126,9 +134,10 @@ impl Replayer {
                 hidden: false,
             };
             decoder.step(&self.pool, &mut self.memory, &[chunk], results);
-            for row in 0..wanted {
-                let logits = decoder.logits(&self.memory, row).unwrap_or_default();
-                if let Some(found) = walk.compare(logits, &mut self.scratch)? {
+            let rows = |row| decoder.logits(&self.memory, row).unwrap_or_default();
+            let expected = walk.expected(&self.pool, &mut self.samples, wanted, rows)?;
+            for expected in expected {
+                if let Some(found) = walk.compare(expected)? {
                     return Ok(found);
                 }
             }
@@ -216,19 +225,58 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Compares the next id of the answer with what these logits give.
-    fn compare(
-        &mut self,
-        logits: &[i32],
-        scratch: &mut SamplerScratch,
-    ) -> Result<Option<Replay>, RequestError> {
+    /// What the sampler takes of the next `count` rows of logits. Where penalties make it depend on what it took before, the ids of
+    /// the answer are what it took: behind the first that differs nothing is looked at.
+    fn expected<'l>(
+        &self,
+        pool: &Pool,
+        samples: &mut [Sample],
+        count: usize,
+        logits: impl Fn(usize) -> &'l [i32] + Sync,
+    ) -> Result<Vec<u32>, RequestError> {
+        let left = self.job.answer.len().saturating_sub(self.position);
+        let count = count.min(left);
+        if !self.sampler.forgets() {
+            let Some(sample) = samples.first_mut() else {
+                return Ok(Vec::new());
+            };
+            let mut sampler = self.sampler.clone();
+            let mut found = Vec::with_capacity(count);
+            for (row, given) in (0..count).zip(self.job.answer.iter().skip(self.position)) {
+                let choice = sampler.choose_ahead(logits(row), 0, &mut sample.scratch);
+                found.push(choice.map_err(|e| parameter(&e))?);
+                sampler.record(*given).map_err(|e| parameter(&e))?;
+            }
+            return Ok(found);
+        }
+        let parts = samples.len().max(1);
+        pool.for_each(samples, |part, sample| {
+            sample.found.clear();
+            for row in (part..count).step_by(parts) {
+                let ahead = row as u64;
+                let choice = self
+                    .sampler
+                    .choose_ahead(logits(row), ahead, &mut sample.scratch);
+                sample.found.push(choice);
+            }
+        });
+        (0..count)
+            .map(|row| {
+                let found = samples
+                    .get(row % parts)
+                    .and_then(|s| s.found.get(row / parts));
+                let choice = found.cloned().unwrap_or(Ok(0));
+                choice.map_err(|e| parameter(&e))
+            })
+            .collect()
+    }
+
+    /// Compares the next id of the answer with the one that is expected.
+    fn compare(&mut self, expected: u32) -> Result<Option<Replay>, RequestError> {
         let Some(&got) = self.job.answer.get(self.position) else {
             return Ok(None);
         };
-        let expected = self
-            .sampler
-            .sample(logits, scratch)
-            .map_err(|e| parameter(&e))?;
+        self.sampler.record(got).map_err(|e| parameter(&e))?;
         if expected != got {
             return Ok(Some(Replay::Differs {
                 position: self.position,

@@ -187,6 +187,23 @@ impl Sampler {
         Ok(token)
     }
 
+    /// Whether the ids before do not change what is sampled, but for the number of draws.
+    pub fn forgets(&self) -> bool {
+        let p = &self.parameters;
+        p.repetition_penalty == ONE && p.presence_penalty == 0 && p.frequency_penalty == 0
+    }
+
+    /// The id that [`Sampler::sample`] gives after `ahead` further ids, if it [forgets](Sampler::forgets) them.
+    pub fn choose_ahead(
+        &self,
+        logits: &[i32],
+        ahead: u64,
+        scratch: &mut SamplerScratch,
+    ) -> Result<u32, ProgramError> {
+        let draw = draw(self.seed, self.choice, self.before.saturating_add(ahead));
+        self.choose(logits, draw, scratch)
+    }
+
     /// Takes note of an id that was generated, as [`Sampler::sample`] does: a replay's next position.
     pub fn record(&mut self, token: u32) -> Result<(), ProgramError> {
         if token >= self.vocabulary {
@@ -292,7 +309,7 @@ impl LogProbabilities {
             .extend(logits.iter().map(|logit| i64::from(*logit)));
         let max = scratch.logits.iter().copied().max().unwrap_or(0);
         select::weigh(&scratch.logits, ONE, &mut scratch.candidates);
-        let sum = select::total(&scratch.candidates);
+        let sum = u128::from(select::total(&scratch.candidates));
         let one = SAMPLING_WEIGHTS.first().copied().unwrap_or(1);
         Self {
             max,

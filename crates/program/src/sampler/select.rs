@@ -1,7 +1,7 @@
 //! Steps 3 to 7 of §7.2, by selection: no sort of the whole vocabulary.
 #![expect(
     clippy::arithmetic_side_effects,
-    reason = "gaps are at most 2^41, those with a weight at most 2^22; weights at most 2^40, 2^22 of them, in u128"
+    reason = "gaps are at most 2^41, those with a weight at most 2^34; weights at most 2^40, 2^22 of them, so sums are below 2^63"
 )]
 
 use alloc::vec::Vec;
@@ -48,13 +48,14 @@ pub(super) fn weigh(logits: &[i64], temperature: u32, candidates: &mut Vec<Candi
     let divisor = 256 * u64::from(temperature);
     // From this gap on δ / 65,536 is at least 41.
     let vanished = VANISHED * 65_536 * divisor / GAP_FACTOR + 1;
+    let by = Divisor::new(divisor);
     for (logit, id) in logits.iter().zip(0..) {
         let gap = max.abs_diff(*logit);
         if gap > vanished {
             continue;
         }
         let product = gap * GAP_FACTOR;
-        let (floor, rest) = (product / divisor, product % divisor);
+        let (floor, rest) = by.divide(product);
         let up = 2 * rest > divisor || (2 * rest == divisor && floor & 1 == 1);
         let delta = floor + u64::from(up);
         let whole = delta >> 16;
@@ -69,12 +70,42 @@ pub(super) fn weigh(logits: &[i64], temperature: u32, candidates: &mut Vec<Candi
     }
 }
 
+/// A divisor of many numbers: a multiplication by its inverse, and a correction.
+#[derive(Debug, Clone, Copy)]
+struct Divisor {
+    divisor: u64,
+    /// 2^64 / divisor, rounded down.
+    inverse: u64,
+}
+
+impl Divisor {
+    /// `divisor` is above 1.
+    fn new(divisor: u64) -> Self {
+        let divisor = divisor.max(2);
+        let inverse = (1_u128 << 64) / u128::from(divisor);
+        Self {
+            divisor,
+            inverse: u64::try_from(inverse).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Quotient and remainder. The inverse is less than 1 too small, so the first guess at the quotient is at most 1 too small.
+    #[inline]
+    fn divide(self, number: u64) -> (u64, u64) {
+        let wide = u128::from(number) * u128::from(self.inverse);
+        let guess = u64::try_from(wide >> 64).unwrap_or(0);
+        let rest = number - guess * self.divisor;
+        if rest >= self.divisor {
+            (guess + 1, rest - self.divisor)
+        } else {
+            (guess, rest)
+        }
+    }
+}
+
 /// Sum of the weights.
-pub(super) fn total(candidates: &[Candidate]) -> u128 {
-    candidates
-        .iter()
-        .map(|candidate| u128::from(candidate.weight))
-        .sum()
+pub(super) fn total(candidates: &[Candidate]) -> u64 {
+    candidates.iter().map(|candidate| candidate.weight).sum()
 }
 
 /// Steps 4 to 6. An id without a weight stands behind all that have one, so leaving it out changes no step.
@@ -87,7 +118,7 @@ pub(super) fn restrict(candidates: &mut Vec<Candidate>, parameters: &SamplingPar
         sorted = false;
     }
     if parameters.top_p < ONE {
-        let target = total(candidates) * u128::from(parameters.top_p);
+        let target = u128::from(total(candidates)) * u128::from(parameters.top_p);
         let count = prefix(candidates, target);
         candidates.truncate(count);
         sorted = false;
@@ -109,7 +140,7 @@ pub(super) fn restrict(candidates: &mut Vec<Candidate>, parameters: &SamplingPar
 /// Puts the shortest prefix of the order whose sum times 10^6 reaches `target` first, and counts it.
 fn prefix(candidates: &mut [Candidate], target: u128) -> usize {
     // The count is in (low, high]; what is before `low` sums to `sum`.
-    let (mut low, mut high, mut sum) = (0, candidates.len(), 0_u128);
+    let (mut low, mut high, mut sum) = (0, candidates.len(), 0_u64);
     while high - low > 1 {
         let middle = (high - low) / 2;
         let Some(window) = candidates.get_mut(low..high) else {
@@ -117,7 +148,7 @@ fn prefix(candidates: &mut [Candidate], target: u128) -> usize {
         };
         window.select_nth_unstable_by_key(middle, Candidate::rank);
         let before = window.get(..middle).map_or(0, total);
-        if (sum + before) * u128::from(ONE) >= target {
+        if u128::from(sum + before) * u128::from(ONE) >= target {
             high = low + middle;
         } else {
             sum += before;
@@ -129,14 +160,50 @@ fn prefix(candidates: &mut [Candidate], target: u128) -> usize {
 
 /// Step 7: the candidates ascend by id.
 pub(super) fn pick(candidates: &[Candidate], draw: u64) -> u32 {
-    let bound = u128::from(draw) * total(candidates);
-    let mut sum = 0_u128;
+    let bound = u128::from(draw) * u128::from(total(candidates));
+    // sum · 2^64 > bound, for an integer sum.
+    let bound = u64::try_from(bound >> 64).unwrap_or(u64::MAX);
+    let mut sum = 0_u64;
     for candidate in candidates {
-        sum += u128::from(candidate.weight);
-        // The sum is below 2^63, so this is exact.
-        if sum << 64 > bound {
+        sum += candidate.weight;
+        if sum > bound {
             return candidate.id;
         }
     }
     candidates.last().map_or(0, |candidate| candidate.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Divisor;
+
+    #[test]
+    fn a_quotient_by_the_inverse_is_the_quotient() {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            state
+        };
+        for round in 0..200_000 {
+            let divisor = (next() >> (round % 63)).max(2);
+            let multiple = next() / divisor * divisor;
+            for number in [
+                next(),
+                next() >> 20,
+                multiple,
+                multiple.wrapping_sub(1),
+                0,
+                u64::MAX,
+            ] {
+                let quotient = Divisor::new(divisor).divide(number);
+                assert_eq!(
+                    quotient,
+                    (number / divisor, number % divisor),
+                    "{number} / {divisor}"
+                );
+            }
+        }
+    }
 }
