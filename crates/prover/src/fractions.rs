@@ -21,10 +21,10 @@ pub struct Layer {
 impl Layer {
     /// 2^variables fractions 0/1.
     #[must_use]
-    pub fn neutral(variables: usize) -> Self {
+    pub fn neutral(machine: Machine<'_>, variables: usize) -> Self {
         let half = (1 << variables) / 2;
         let mut ones = Planes::zeros(half);
-        ones.fill(0..half, E::ONE);
+        ones.fill(0..half, E::ONE, machine.pool);
         Self {
             numerators: [Planes::zeros(half), Planes::zeros(half)],
             denominators: [ones.clone(), ones],
@@ -52,7 +52,7 @@ impl Layer {
             }
             let (range, part) = (from - begin..to - begin, from - offset..to - offset);
             match numerators {
-                Numerators::One => n.fill(range.clone(), E::ONE),
+                Numerators::One => n.fill(range.clone(), E::ONE, pool),
                 Numerators::Minus(counts) => {
                     let minus = E::ZERO - E::ONE;
                     let counts = &counts[part.clone()];

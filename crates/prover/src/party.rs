@@ -63,7 +63,7 @@ impl<'p> Prover<'p> {
 
     fn leaves(&self, fingerprint: &Fingerprint) -> Layer {
         let stack = self.plan.leaves();
-        let mut leaves = Layer::neutral(stack.variables());
+        let mut leaves = Layer::neutral(self.machine, stack.variables());
         let [digits, _] = self.plan.column_groups();
         // The denominator is affine in both parts of a key.
         let start = |table: usize| fingerprint.denominator(table as u32, E::ZERO, E::ZERO);

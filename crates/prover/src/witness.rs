@@ -10,7 +10,8 @@ use std::borrow::Cow;
 use proofmark_kernels::Pool;
 use proofmark_proof::field::F;
 use proofmark_proof::plan::{
-    ColumnKind, Map, Mask, Plan, Public, Recipe, Rule, Scheduled, Shape, TensorId, Term, padded,
+    ColumnKind, Map, Mask, Plan, Public, Recipe, Rule, Scheduled, Shape, Tensor, TensorId, Term,
+    padded,
 };
 
 use crate::ProverError;
@@ -40,8 +41,10 @@ impl Witness {
     ///
     /// # Errors
     /// The given lengths are not the plan's, or a value leaves its type: the program was not checked.
-    pub fn compute(plan: &Plan, given: Given<'_>, _pool: &Pool) -> Result<Self, ProverError> {
-        Self::compute_by(plan, given, &mut |recipe, witness| witness.follow(recipe))
+    pub fn compute(plan: &Plan, given: Given<'_>, pool: &Pool) -> Result<Self, ProverError> {
+        Self::compute_by(plan, given, pool, &mut |recipe, witness| {
+            witness.follow(recipe, pool)
+        })
     }
 
     /// Computes everything but the columns that recipes are for, which `fill` fills.
@@ -51,6 +54,7 @@ impl Witness {
     pub fn compute_by(
         plan: &Plan,
         given: Given<'_>,
+        pool: &Pool,
         fill: &mut dyn FnMut(&Recipe, &mut Self) -> Result<(), ProverError>,
     ) -> Result<Self, ProverError> {
         let mut witness = Self {
@@ -63,38 +67,7 @@ impl Witness {
             {
                 fill(recipe, &mut witness)?;
             }
-            let shape = &tensor.shape;
-            let values = match &tensor.rule {
-                Rule::Public(Public::Input(index)) => {
-                    let elements = given.inputs.get(*index).copied().unwrap_or(&[]);
-                    scatter(shape, elements, "elements of an input")?
-                }
-                Rule::Public(Public::Output(index)) => {
-                    let output = plan.outputs.get(*index).copied().unwrap_or(id);
-                    witness.values[output].clone()
-                }
-                Rule::Public(Public::Positions) => {
-                    let mut line = vec![0; 1 << shape.variables()];
-                    for (value, at) in line.iter_mut().zip(0..).take(shape.length(0) as usize) {
-                        *value = at;
-                    }
-                    line
-                }
-                Rule::Public(Public::Values(values)) => {
-                    scatter(shape, values, "elements of a public tensor")?
-                }
-                Rule::Public(Public::Below(ends)) => below(shape, ends),
-                Rule::Public(Public::Inside { masks, maps }) => inside(shape, masks, maps),
-                Rule::Constant(index) => {
-                    let elements = given.constants.get(*index).map_or(&[][..], Vec::as_slice);
-                    scatter(shape, elements, "elements of a constant")?
-                }
-                // A recipe fills it.
-                Rule::Column(_) => continue,
-                Rule::Linear(terms) => witness.linear(shape, terms),
-                Rule::Sum(sum) => witness.sum(shape, sum)?,
-            };
-            witness.values[id] = values;
+            witness.with(pool, |filling| filling.tensor(plan, given, id, tensor))?;
         }
         for Scheduled { recipe, .. } in recipes {
             fill(recipe, &mut witness)?;
@@ -103,39 +76,29 @@ impl Witness {
         Ok(witness)
     }
 
+    /// Fills the columns of a recipe.
+    ///
+    /// # Errors
+    /// A value has no digits.
+    pub fn follow(&mut self, recipe: &Recipe, pool: &Pool) -> Result<(), ProverError> {
+        self.with(pool, |filling| filling.follow(recipe))
+    }
+
+    fn with<T>(&mut self, pool: &Pool, task: impl FnOnce(&mut Filling<'_>) -> T) -> T {
+        let mut filling = Filling {
+            values: std::mem::take(&mut self.values),
+            pool,
+        };
+        let done = task(&mut filling);
+        self.values = filling.values;
+        done
+    }
+
     /// Elements of a tensor, without padding.
     #[must_use]
     pub fn elements(&self, shape: &Shape, tensor: TensorId) -> Vec<i32> {
         let values = &self.values[tensor];
         padded(shape).map(|at| values[at]).collect()
-    }
-
-    fn linear(&self, shape: &Shape, terms: &[Term]) -> Vec<i32> {
-        let variables = shape.variables();
-        let mut sums = vec![0_i64; 1 << variables];
-        for term in terms {
-            let masks = Masks::new(shape, &term.masks);
-            match &term.tensor {
-                Some((tensor, places)) => {
-                    let values = &self.values[*tensor];
-                    let projection = Projection::new(variables, places);
-                    for (at, sum) in sums.iter_mut().enumerate() {
-                        if masks.allow(at) {
-                            *sum += term.coefficient * i64::from(values[projection.at(at)]);
-                        }
-                    }
-                }
-                None => {
-                    for (at, sum) in sums.iter_mut().enumerate() {
-                        if masks.allow(at) {
-                            *sum += term.coefficient;
-                        }
-                    }
-                }
-            }
-        }
-        // What leaves the type is no value of a checked program; the constraints then fail.
-        sums.into_iter().map(|sum| sum as i32).collect()
     }
 
     /// Counts how often each row of each table is looked up.
@@ -177,6 +140,102 @@ impl Witness {
                 _ => {}
             }
         }
+    }
+}
+
+/// A witness in the making, by threads.
+struct Filling<'p> {
+    values: Vec<Vec<i32>>,
+    pool: &'p Pool,
+}
+
+impl Filling<'_> {
+    /// Computes a tensor that no recipe is for.
+    fn tensor(
+        &mut self,
+        plan: &Plan,
+        given: Given<'_>,
+        id: TensorId,
+        tensor: &Tensor,
+    ) -> Result<(), ProverError> {
+        let shape = &tensor.shape;
+        let values = match &tensor.rule {
+            Rule::Public(Public::Input(index)) => {
+                let elements = given.inputs.get(*index).copied().unwrap_or(&[]);
+                scatter(shape, elements, "elements of an input")?
+            }
+            Rule::Public(Public::Output(index)) => {
+                let output = plan.outputs.get(*index).copied().unwrap_or(id);
+                self.values[output].clone()
+            }
+            Rule::Public(Public::Positions) => {
+                let mut line = vec![0; 1 << shape.variables()];
+                for (value, at) in line.iter_mut().zip(0..).take(shape.length(0) as usize) {
+                    *value = at;
+                }
+                line
+            }
+            Rule::Public(Public::Values(values)) => {
+                scatter(shape, values, "elements of a public tensor")?
+            }
+            Rule::Public(Public::Below(ends)) => below(shape, ends),
+            Rule::Public(Public::Inside { masks, maps }) => inside(shape, masks, maps),
+            Rule::Constant(index) => {
+                let elements = given.constants.get(*index).map_or(&[][..], Vec::as_slice);
+                scatter(shape, elements, "elements of a constant")?
+            }
+            // A recipe fills it.
+            Rule::Column(_) => return Ok(()),
+            Rule::Linear(terms) => self.linear(shape, terms),
+            Rule::Sum(sum) => self.sum(shape, sum)?,
+        };
+        self.values[id] = values;
+        Ok(())
+    }
+
+    /// f of each of so many cells, which threads share out.
+    fn cells<T: Clone + Default + Send>(
+        &self,
+        count: usize,
+        f: impl Fn(usize) -> T + Sync,
+    ) -> Vec<T> {
+        let mut cells = vec![T::default(); count];
+        self.pool.for_each_chunk(&mut cells, PIECE, |piece, cells| {
+            for (cell, at) in cells.iter_mut().zip(piece * PIECE..) {
+                *cell = f(at);
+            }
+        });
+        cells
+    }
+
+    fn linear(&self, shape: &Shape, terms: &[Term]) -> Vec<i32> {
+        let variables = shape.variables();
+        let terms: Vec<_> = terms
+            .iter()
+            .map(|term| {
+                let tensor = term.tensor.as_ref().map(|(tensor, places)| {
+                    let projection = Projection::new(variables, places);
+                    (self.values[*tensor].as_slice(), projection)
+                });
+                (term.coefficient, Masks::new(shape, &term.masks), tensor)
+            })
+            .collect();
+        // What leaves the type is no value of a checked program; the constraints then fail.
+        self.cells(1 << variables, |at| {
+            let value =
+                |(coefficient, masks, tensor): &(i64, Masks, Option<(&[i32], Projection)>)| {
+                    if !masks.allow(at) {
+                        return 0;
+                    }
+                    match tensor {
+                        Some((values, projection)) => {
+                            coefficient * i64::from(values[projection.at(at)])
+                        }
+                        None => *coefficient,
+                    }
+                };
+            terms.iter().map(value).sum::<i64>() as i32
+        })
     }
 }
 

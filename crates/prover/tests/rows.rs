@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use proofmark_kernels::Pool;
 use proofmark_program::arbitrary::{Case, with_operator_within};
 use proofmark_program::{
     InputKind, Interface, NodeType, Operator, OutputKind, ProgramBuilder, TensorInput,
@@ -47,9 +48,10 @@ fn value(witness: &Witness, number: &Number, cell: usize) -> i64 {
 
 /// Another value, if the number has it.
 fn set(witness: &mut Witness, number: &Number, cell: usize, value: i64) -> bool {
-    let Some(digits) = number.layout.digits_of(value) else {
+    let mut digits = vec![0; number.digits.len()];
+    if number.layout.write_digits(value, &mut digits).is_none() {
         return false;
-    };
+    }
     for ((tensor, _), digit) in number.digits.iter().zip(digits) {
         witness.values[*tensor][cell] = digit;
     }
@@ -65,7 +67,7 @@ fn add(witness: &mut Witness, bit: TensorId, high: &Number, cell: usize, more: i
 
 /// Follows a recipe. An integer that a number cannot stand for has its low bits there.
 fn follow(recipe: &Recipe, witness: &mut Witness) -> Result<(), ProverError> {
-    let followed = witness.follow(recipe);
+    let followed = witness.follow(recipe, &Pool::new(1));
     let Recipe::Integer {
         shape,
         products,
@@ -108,7 +110,7 @@ fn cheats(code: u8, cheat: Cheat) -> (usize, BTreeSet<&'static str>) {
             constants: inference.model.constants(),
         };
         let mut changed = false;
-        let witness = Witness::compute_by(&plan, given, &mut |recipe, witness| {
+        let witness = Witness::compute_by(&plan, given, &Pool::new(1), &mut |recipe, witness| {
             follow(recipe, witness)?;
             if !changed {
                 let honest = witness.clone();

@@ -106,15 +106,12 @@ impl Planes {
     ///
     /// # Panics
     /// If the range is not inside.
-    pub fn fill(&mut self, range: Range<usize>, element: E) {
-        for (plane, value) in self
-            .pieces(range.clone(), range.len())
-            .iter_mut()
-            .flatten()
-            .zip(element.0)
-        {
-            plane.fill(value.to_word());
-        }
+    pub fn fill(&mut self, range: Range<usize>, element: E, pool: &Pool) {
+        self.for_each_piece(range, pool, |_, out| {
+            for (plane, value) in out.iter_mut().zip(element.0) {
+                plane.fill(value.to_word());
+            }
+        });
     }
 
     /// All elements.

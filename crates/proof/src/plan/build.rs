@@ -148,9 +148,8 @@ impl NumberLayout {
         }
     }
 
-    /// The digits of an integer, in the order of the layout; none if there are none.
-    #[must_use]
-    pub fn digits_of(&self, value: i64) -> Option<Vec<i32>> {
+    /// Writes the digits of an integer, in the order of the layout; none if it has none.
+    pub fn write_digits(&self, value: i64, out: &mut [i32]) -> Option<()> {
         let mut rest = u64::try_from(value.checked_add(self.offset)?).ok()?;
         let (regular, extra) = match self.digits.split_last() {
             Some((last, regular)) if self.extra => (regular, Some(last)),
@@ -160,27 +159,23 @@ impl NumberLayout {
             .last()
             .map_or(0, |(place, width)| place.saturating_add(*width));
         let limit = 1_u64.checked_shl(bits)?;
-        let mut top = None;
-        if let Some(&(place, width)) = extra {
+        if let (Some(&(place, width)), Some(top)) = (extra, out.get_mut(regular.len())) {
             let over = rest.saturating_add(1).saturating_sub(limit);
             let digit = over.div_ceil(1_u64.checked_shl(place)?);
             if digit >= 1_u64.checked_shl(width)? {
                 return None;
             }
             rest = rest.checked_sub(digit.checked_shl(place)?)?;
-            top = Some(i32::try_from(digit).ok()?);
+            *top = i32::try_from(digit).ok()?;
         }
         if rest >= limit {
             return None;
         }
-        regular
-            .iter()
-            .map(|&(place, width)| {
-                let mask = 1_u64.checked_shl(width)?.checked_sub(1)?;
-                i32::try_from(rest >> place & mask).ok()
-            })
-            .chain(top.map(Some))
-            .collect()
+        for (&(place, width), digit) in regular.iter().zip(out) {
+            let mask = 1_u64.checked_shl(width)?.checked_sub(1)?;
+            *digit = i32::try_from(rest >> place & mask).ok()?;
+        }
+        Some(())
     }
 }
 

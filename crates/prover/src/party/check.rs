@@ -28,7 +28,7 @@ pub(super) fn prove(
     let variables = check.shape.variables();
     let Machine { pool, isa } = machine;
     let mut linear = Planes::zeros(1 << variables);
-    linear.fill(0..1 << variables, form.constant);
+    linear.fill(0..1 << variables, form.constant, pool);
     let mut words: Vec<Vec<F>> = Vec::with_capacity(check.wires.len());
     for (wire, weight) in check.wires.iter().zip(&form.linear) {
         let values = &witness.values[wire.tensor];

@@ -1,9 +1,11 @@
 //! Columns from the tensors before them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use proofmark_proof::field::{F, P};
 use proofmark_proof::plan::{Monomial, Number, Recipe, Round, Select, Shape, TensorId, Wire};
 
-use super::{Projection, Witness};
+use super::{Filling, PIECE, Projection};
 use crate::ProverError;
 
 /// A wire's values over a domain.
@@ -18,7 +20,7 @@ impl Reader<'_> {
     }
 }
 
-impl Witness {
+impl Filling<'_> {
     pub(super) fn reader(&self, shape: &Shape, wire: &Wire) -> Reader<'_> {
         Reader {
             values: &self.values[wire.tensor],
@@ -37,10 +39,7 @@ impl Witness {
     }
 
     /// Fills the columns of a recipe.
-    ///
-    /// # Errors
-    /// A value has no digits.
-    pub fn follow(&mut self, recipe: &Recipe) -> Result<(), ProverError> {
+    pub(super) fn follow(&mut self, recipe: &Recipe) -> Result<(), ProverError> {
         match recipe {
             Recipe::Digits { source, number } => {
                 let values: Vec<i64> = self.values[*source].iter().map(|x| i64::from(*x)).collect();
@@ -69,16 +68,11 @@ impl Witness {
             }
             Recipe::Table { key, rows, result } => {
                 let rows = &self.values[*rows];
-                let looked: Vec<i32> = self.values[*key]
-                    .iter()
-                    .map(|key| {
-                        usize::try_from(*key)
-                            .ok()
-                            .and_then(|key| rows.get(key))
-                            .copied()
-                            .unwrap_or(0)
-                    })
-                    .collect();
+                let keys = &self.values[*key];
+                let looked = self.cells(keys.len(), |cell| {
+                    let key = usize::try_from(keys[cell]).ok();
+                    key.and_then(|key| rows.get(key)).copied().unwrap_or(0)
+                });
                 self.values[*result] = looked;
                 Ok(())
             }
@@ -124,12 +118,10 @@ impl Witness {
         bits: u32,
     ) -> Vec<i64> {
         let readers: Vec<Reader<'_>> = wires.iter().map(|wire| self.reader(shape, wire)).collect();
-        (0..1 << shape.variables())
-            .map(|cell| {
-                let products = monomials.iter().map(|m| monomial(m, &readers, cell));
-                (constant + products.sum::<i64>()) >> bits
-            })
-            .collect()
+        self.cells(1 << shape.variables(), |cell| {
+            let products = monomials.iter().map(|m| monomial(m, &readers, cell));
+            (constant + products.sum::<i64>()) >> bits
+        })
     }
 
     /// Σ weight·Π wires + constant in every cell.
@@ -140,23 +132,39 @@ impl Witness {
         constant: i128,
     ) -> Result<Vec<i64>, ProverError> {
         let terms = self.terms(shape, products);
-        let cells = 0..1 << shape.variables();
-        cells
-            .map(|cell| i64::try_from(constant + value(&terms, cell)))
-            .collect::<Result<_, _>>()
-            .map_err(|_| ProverError::Overflow)
+        let wide = self.cells(1 << shape.variables(), |cell| {
+            i64::try_from(constant + value(&terms, cell)).ok()
+        });
+        let narrow: Option<Vec<i64>> = wide.into_iter().collect();
+        narrow.ok_or(ProverError::Overflow)
     }
 
     /// Values as digits.
     pub(super) fn digits(&mut self, number: &Number, values: &[i64]) -> Result<(), ProverError> {
-        let layout = &number.layout;
-        let mut columns = vec![Vec::with_capacity(values.len()); number.digits.len()];
-        for value in values {
-            let digits = layout.digits_of(*value).ok_or(ProverError::Overflow)?;
-            for (column, digit) in columns.iter_mut().zip(digits) {
-                column.push(digit);
-            }
+        let (layout, count) = (&number.layout, number.digits.len());
+        // Of each value all digits, one after the other.
+        let mut all = vec![0; values.len() * count];
+        let overflow = AtomicBool::new(false);
+        self.pool
+            .for_each_chunk(&mut all, PIECE * count.max(1), |piece, all| {
+                let values = values[piece * PIECE..].iter();
+                for (digits, value) in all.chunks_exact_mut(count.max(1)).zip(values) {
+                    if layout.write_digits(*value, digits).is_none() {
+                        overflow.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        // Without digits there is one value only.
+        let none = count == 0
+            && values
+                .iter()
+                .any(|value| layout.write_digits(*value, &mut []).is_none());
+        if none || overflow.into_inner() {
+            return Err(ProverError::Overflow);
         }
+        let columns: Vec<Vec<i32>> = (0..count)
+            .map(|digit| self.cells(values.len(), |at| all[at * count + digit]))
+            .collect();
         for (&(tensor, _), column) in number.digits.iter().zip(columns) {
             self.values[tensor] = column;
         }
@@ -165,9 +173,9 @@ impl Witness {
 
     fn round(&mut self, round: &Round) -> Result<(), ProverError> {
         let terms = self.terms(&round.shape, &round.products);
-        let cells: Vec<Rounded> = (0..1 << round.shape.variables())
-            .map(|cell| Rounded::of(round.constant + value(&terms, cell), round))
-            .collect();
+        let cells: Vec<Rounded> = self.cells(1 << round.shape.variables(), |cell| {
+            Rounded::of(round.constant + value(&terms, cell), round)
+        });
         drop(terms);
         let column = |f: &dyn Fn(&Rounded) -> i64| cells.iter().map(f).collect::<Vec<i64>>();
         self.digits(&round.remainder, &column(&|cell| cell.remainder))?;
@@ -273,6 +281,7 @@ fn monomial(monomial: &Monomial, readers: &[Reader<'_>], cell: usize) -> i64 {
 }
 
 /// A value rounded and clamped, with the witness of both.
+#[derive(Clone, Default)]
 struct Rounded {
     result: i64,
     remainder: i64,

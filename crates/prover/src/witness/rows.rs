@@ -2,7 +2,7 @@
 
 use proofmark_proof::plan::{Distances, Divide, Draw, Inverse, Key, Mean, Norm, Shape, TensorId};
 
-use super::Witness;
+use super::Filling;
 use super::recipes::{Inverses, value};
 use crate::ProverError;
 
@@ -23,7 +23,7 @@ fn narrow(value: i128) -> Result<i64, ProverError> {
     i64::try_from(value).map_err(|_| ProverError::Overflow)
 }
 
-impl Witness {
+impl Filling<'_> {
     pub(super) fn one_hot(&mut self, index: TensorId, real: TensorId, length: u32, hot: TensorId) {
         let width = Shape::new(&[length]).variables();
         let indices = &self.values[index];

@@ -2,8 +2,11 @@
 
 use proofmark_proof::plan::{Map, Shape, Sum, Variable};
 
-use super::Witness;
+use super::Filling;
 use crate::ProverError;
+
+/// At most so many of a result's variables are shared out among threads.
+const MOST_SHARED: usize = 6;
 
 /// Offsets that a choice adds to the indices of the result and of the factors.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,13 +62,16 @@ impl Layout<'_> {
 
     /// Offsets of all indices over these variables.
     fn all(&self, variables: &[Variable]) -> Vec<Offsets> {
-        (0..1 << variables.len())
-            .map(|index| self.index(variables, index))
-            .collect()
+        variables
+            .iter()
+            .fold(vec![Offsets::default()], |offsets, variable| {
+                let bit = self.bit(*variable);
+                offsets.iter().flat_map(|at| [*at, at.plus(bit)]).collect()
+            })
     }
 }
 
-impl Witness {
+impl Filling<'_> {
     /// A sum of products over all indices of the result.
     pub(super) fn sum(&self, shape: &Shape, sum: &Sum) -> Result<Vec<i32>, ProverError> {
         let variables = shape.variables();
@@ -99,11 +105,11 @@ impl Witness {
                 .filter(|v| !taken.contains(v))
                 .collect::<Vec<_>>()
         };
-        let free: Vec<Variable> = rest(variables, &rows)
-            .into_iter()
-            .map(Variable::Free)
-            .collect();
-        outer.push(layout.all(&free));
+        // The result's first variables, if no map has them, are shared out among threads.
+        let shared = (0..variables.min(MOST_SHARED)).take_while(|v| !rows.contains(v));
+        let shared: Vec<Variable> = shared.map(Variable::Free).collect();
+        let free = rest(variables, &rows).into_iter().skip(shared.len());
+        outer.push(layout.all(&free.map(Variable::Free).collect::<Vec<_>>()));
         let bound = rest(sum.bound.variables(), &columns);
         let inner = layout.all(&bound.into_iter().map(Variable::Bound).collect::<Vec<_>>());
         let factors: Vec<&[i32]> = sum
@@ -111,12 +117,21 @@ impl Witness {
             .iter()
             .map(|factor| self.values[factor.tensor].as_slice())
             .collect();
+        let starts = layout.all(&shared);
         let mut sums = vec![0_i64; 1 << variables];
-        let add = |at: Offsets| sums[at.result] += products(&factors, at, &inner);
-        visit(&outer, Offsets::default(), &mut { add });
-        sums.into_iter()
-            .map(|sum| i32::try_from(sum).map_err(|_| ProverError::Overflow))
-            .collect()
+        let part = sums.len() >> shared.len();
+        self.pool.for_each_chunk(&mut sums, part, |number, sums| {
+            let start = Offsets {
+                result: 0,
+                ..starts[number]
+            };
+            let add = |at: Offsets| sums[at.result] += products(&factors, at, &inner);
+            visit(&outer, start, &mut { add });
+        });
+        if sums.iter().any(|sum| i32::try_from(*sum).is_err()) {
+            return Err(ProverError::Overflow);
+        }
+        Ok(self.cells(sums.len(), |at| sums[at] as i32))
     }
 }
 

@@ -3,11 +3,11 @@
 use proofmark_program::{Operator, Program};
 use proofmark_proof::plan::Walk;
 
-use super::Witness;
+use super::Filling;
 use super::recipes::Inverses;
 use crate::ProverError;
 
-impl Witness {
+impl Filling<'_> {
     pub(super) fn walk(&mut self, walk: &Walk) -> Result<(), ProverError> {
         let cells = 1 << walk.shape.variables();
         let row = 1 << walk.shape.axis(1).len();
