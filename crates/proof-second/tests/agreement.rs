@@ -6,10 +6,11 @@ mod support;
 
 use proofmark_program::arbitrary::{Case, with_operator_within};
 use proofmark_program::{Program, SamplingParameters, Weights};
-use proofmark_proof::{Statement as First, verify};
-use proofmark_proof_second::{Generation, Statement, verify_inference};
+use proofmark_proof::{Statement as First, WeightsMode, verify};
+use proofmark_proof_second::{Commitment, Generation, Statement, verify_inference};
+use proofmark_prover::{CommittedWeights, Model, Nobody, Options, prove};
 use support::decoder::Generated;
-use support::{Inference, REACH};
+use support::{Inference, REACH, with_machine};
 
 /// What both say; they have to say the same.
 fn judged(case: &Case, program: &Program, first: &First<'_>, proof: &[u8]) -> Result<u32, String> {
@@ -21,10 +22,14 @@ fn judged(case: &Case, program: &Program, first: &First<'_>, proof: &[u8]) -> Re
         seed: of.seed,
         choice: of.choice,
     });
+    let commitment = match first.weights {
+        WeightsMode::Committed(to) => Some(Commitment::decode(&to.commitment.to_bytes()).unwrap()),
+        WeightsMode::Public(_) => None,
+    };
     let second = Statement {
         program,
         weights: &weights,
-        commitment: None,
+        commitment: commitment.as_ref(),
         digests: [
             &first.closure_digest,
             &first.receipt_id,
@@ -75,6 +80,43 @@ fn agree_on_decoders(codes: &[u8], seeds: std::ops::Range<u64>, parameters: &Sam
             let statement = generated.statement();
             agree(&case, &generated.program, &statement, &proof, 8);
         }
+    }
+}
+
+/// With committed weights.
+fn agree_if_committed(case: &Case, program: &Program, model: &Model, public: &First<'_>) {
+    with_machine(|machine| {
+        let bytes = model.limbs();
+        let weights = CommittedWeights::new(machine, model, &bytes).unwrap();
+        let statement = First {
+            weights: WeightsMode::Committed(weights.public()),
+            ..*public
+        };
+        let options = Options::default();
+        let proof = prove(
+            machine,
+            model,
+            Some(&weights),
+            &statement,
+            &options,
+            &Nobody,
+        )
+        .unwrap();
+        agree(case, program, &statement, &proof, 20);
+    });
+}
+
+#[test]
+fn on_committed_weights() {
+    for code in [3, 4, 5, 9, 15, 27] {
+        let case = with_operator_within(REACH, code, 1);
+        let of = Inference::of(&case, 0);
+        agree_if_committed(&case, &of.program, &of.model, &of.statement());
+    }
+    for code in [12, 13] {
+        let case = with_operator_within(REACH, code, 1);
+        let of = Generated::of(&case, 1, 2, SamplingParameters::greedy());
+        agree_if_committed(&case, &of.program, &of.model, &of.statement());
     }
 }
 
