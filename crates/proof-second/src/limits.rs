@@ -66,7 +66,7 @@ fn steps(plan: &Plan, public_weights: bool) -> u128 {
                 of_this + maps.sum::<u128>()
             }
         };
-        total += of_this * each;
+        total += of_this * (each + (1 << 12));
     }
     total
 }

@@ -13,6 +13,8 @@ mod identity;
 mod integer;
 mod lower;
 mod map;
+mod number;
+mod parity;
 mod recipe;
 mod round;
 mod rule;
@@ -20,12 +22,12 @@ mod select;
 mod shape;
 mod stack;
 
-pub use build::{Number, NumberLayout};
 pub use check::{Check, Form, Monomial, Wire};
 pub use cost::{MAX_STEPS, MAX_TENSORS};
 pub use identity::{Interval, Level, Summand, levels};
 pub use lower::{ConstantType, constant_types, has_walks, plan, plan_generation};
 pub use map::{Entry, Map, Seen, Window, padded};
+pub use number::{Number, NumberLayout};
 pub use recipe::{
     Distances, Divide, Draw, Inverse, Key, Mean, Norm, Recipe, Round, Scheduled, Select, Walk,
 };

@@ -2,11 +2,12 @@
 
 use alloc::boxed::Box;
 
-use super::build::{Builder, Number};
+use super::build::Builder;
 use super::identity::Interval;
 use super::integer::{Cells, Integer};
+use super::number::Number;
+use super::parity::Parity;
 use super::recipe::{Divide, Inverse, Recipe};
-use super::round::Parity;
 use super::rule::TensorId;
 use super::shape::Shape;
 use super::{ColumnKind, Unsupported};

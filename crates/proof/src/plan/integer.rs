@@ -4,9 +4,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Unsupported;
-use super::build::{Builder, Number, NumberLayout, Operand};
+use super::build::{Builder, Operand};
 use super::check::{Check, Monomial, Wire};
 use super::identity::{Interval, Summand, levels};
+use super::number::{Number, NumberLayout};
 use super::recipe::Recipe;
 use super::rule::TensorId;
 use super::shape::Shape;

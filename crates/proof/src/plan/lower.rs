@@ -18,6 +18,7 @@ use super::{Choices, Constant, MAX_TENSOR_VARIABLES, MAX_TENSORS, Plan, Unsuppor
 
 mod attention;
 mod draw;
+mod exponential;
 mod lookups;
 mod moves;
 mod norms;

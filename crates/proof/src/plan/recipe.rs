@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::build::Number;
 use super::check::{Monomial, Wire};
+use super::number::Number;
 use super::rule::TensorId;
 use super::shape::Shape;
 

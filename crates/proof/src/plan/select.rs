@@ -4,9 +4,10 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::build::{Builder, NumberLayout};
+use super::build::Builder;
 use super::check::{Check, Monomial, Wire};
 use super::identity::Interval;
+use super::number::NumberLayout;
 use super::recipe::{Recipe, Select};
 use super::rule::{Factor, Mask, Public, Rule, Sum, TensorId, Term, Variable};
 use super::shape::Shape;

@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 
 use proofmark_program::{SAMPLING_WEIGHTS, draw};
 
-use super::super::build::{Builder, Number, Shared};
+use super::super::build::{Builder, Shared};
 use super::super::check::Monomial;
 use super::super::division::Division;
 use super::super::identity::Interval;
 use super::super::integer::{Cells, Integer, Item};
+use super::super::number::Number;
 use super::super::recipe::{Draw, Key, Recipe};
 use super::super::rule::{Factor, Public, Rule, Sum, TensorId, Variable};
 use super::super::shape::Shape;

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use proofmark_program::Node;
 
-use super::super::build::{Builder, NumberLayout, Operand};
+use super::super::build::{Builder, Operand};
 use super::super::check::Monomial;
 use super::super::identity::Interval;
 use super::super::integer::{Cells, Integer, Item};
+use super::super::number::NumberLayout;
 use super::super::recipe::{Mean, Norm, Recipe};
 use super::super::round::Rounding;
 use super::super::rule::{Factor, Sum, TensorId, Term, Variable};
@@ -363,6 +364,6 @@ struct MeanOf {
 
 /// r·2^(E − e) for each row, and E.
 struct Root {
-    scale: super::super::build::Number,
+    scale: super::super::number::Number,
     exponent: u32,
 }

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 
 use proofmark_program::{ConstantId, ElementType, Node, TreeConstants};
 
-use super::super::build::{Builder, Number, NumberLayout};
+use super::super::build::Builder;
 use super::super::check::{Check, Monomial, Wire};
 use super::super::identity::Interval;
+use super::super::number::{Number, NumberLayout};
 use super::super::recipe::{Recipe, Walk};
 use super::super::rule::{Factor, Mask, Public, Rule, Sum, TensorId, Term, Variable};
 use super::super::shape::Shape;
