@@ -10,6 +10,7 @@ use clap::Args;
 use http::{StatusCode, header};
 
 use proofmark_gateway::local::LocalModels;
+use proofmark_gateway::parse_receipt_id;
 
 use crate::data::DataDir;
 use crate::error::CommandError;
@@ -132,7 +133,7 @@ impl Node {
     }
 
     pub(crate) fn receipt(&self, id: &str) -> Result<Vec<u8>, CommandError> {
-        let path = format!("/v1/receipts/{}", segment(id)?);
+        let path = format!("/v1/receipts/{}", receipt_id(id)?);
         self.get_when_ready(
             &path,
             proofmark_receipt::RECEIPT_MAX_BYTES,
@@ -158,7 +159,7 @@ impl Node {
         } else {
             format!("?{}", query.join("&"))
         };
-        let path = format!("/v1/receipts/{}/bundle{query}", segment(id)?);
+        let path = format!("/v1/receipts/{}/bundle{query}", receipt_id(id)?);
         let patience = if wait {
             LOGGED_PATIENCE
         } else {
@@ -179,6 +180,15 @@ fn pause(answered: &Answered) -> Duration {
         .and_then(|value| value.to_str().ok()?.parse().ok());
     Duration::from_secs(seconds.unwrap_or(1))
         .clamp(Duration::from_millis(200), Duration::from_secs(5))
+}
+
+/// A receipt id as it stands in a path, from an argument that is no file.
+fn receipt_id(text: &str) -> Result<&str, CommandError> {
+    if parse_receipt_id(text).is_some() {
+        return Ok(text);
+    }
+    let error = CommandError::usage(format!("{text:?} is neither a file here nor a receipt id"));
+    Err(error.hint("a receipt id looks like 01990000-0000-7fff-bfff-ffffffffffff"))
 }
 
 /// A text that can stand in a path or query as it is.

@@ -78,7 +78,8 @@ impl Wishes {
 }
 
 /// A receipt id, bare or as it stands in the `id` of an answer.
-pub(crate) fn parse_receipt_id(text: &str) -> Option<ReceiptId> {
+#[must_use]
+pub fn parse_receipt_id(text: &str) -> Option<ReceiptId> {
     let bare = text
         .strip_prefix("chatcmpl-")
         .or_else(|| text.strip_prefix("cmpl-"))

@@ -19,7 +19,7 @@ pub mod store;
 mod upstream;
 
 pub use ambient::{Clock, Entropy, EntropyError, SystemClock, SystemEntropy};
-pub use caller::Wishes;
+pub use caller::{Wishes, parse_receipt_id};
 pub use config::{
     BundledModel, Config, ConfigError, ContentStore, Durability, EngineConfig, LogConfig,
     LoggingConfig, LoggingFormat, ModelConfig, ProofsConfig, ReceiptsConfig, ServerConfig,

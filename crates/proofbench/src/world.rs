@@ -380,9 +380,9 @@ impl Bench {
 
     /// The evidence that this party makes of a verdict.
     pub(crate) fn verdict(&self, verdict: &ReplayVerdict) -> Result<Evidence, BenchError> {
-        let replay = fixture(SignedReplay::sign(verdict, &self.node), "verdict")?;
+        let signed = fixture(SignedReplay::sign(verdict, &self.node), "verdict")?;
         let evidence = ReplayEvidence {
-            replay,
+            signed,
             key_statement: self.statement.as_bytes().to_vec(),
         };
         Ok(evidence.attach())

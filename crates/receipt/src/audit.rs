@@ -5,11 +5,10 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use crate::cbor::{Decoder, Encoder};
-use crate::cose::{self, Typ};
-use crate::statement::{STATEMENT_MAX_BYTES, map_of};
-use crate::{
-    ClaimsDigest, Evidence, EvidenceState, KeyId, PublicKey, ReceiptError, ReceiptId, SigningKey,
-};
+use crate::cose::Typ;
+use crate::statement::map_of;
+use crate::vouched::{PartyStatement, Signed, Vouched};
+use crate::{ClaimsDigest, Evidence, ReceiptError, ReceiptId};
 
 /// The type of evidence that an audit statement is.
 pub const AUDIT_EVIDENCE: &str = "audit";
@@ -58,6 +57,30 @@ pub struct AuditStatement {
 }
 
 impl AuditStatement {
+    /// Whether range, strata and tallies agree with each other.
+    fn adds_up(&self) -> bool {
+        let executed = self.auditable.checked_add(self.without_permission);
+        let leaves = executed.and_then(|executed| executed.checked_add(self.relayed));
+        self.to <= self.size
+            && self.to.checked_sub(self.from) == leaves
+            && self.findings <= self.audited
+            && self.audited <= self.selected
+            && self.selected <= self.auditable
+            && self.sealed_at <= self.audited_at
+            && self.beacon.0 >= 1
+            // Withheld secrets (specs/06-confidence.md §8.3): the whole range is audited.
+            && (self.beacon.0 < 3 || self.beacon.1 == 0 || self.coin == RATE_ONE)
+    }
+}
+
+impl PartyStatement for AuditStatement {
+    const TYP: Typ = Typ::Audit;
+    const BYTES: &'static str = "bytes of an audit statement";
+
+    fn fault(error: ReceiptError) -> ReceiptError {
+        error.in_audit()
+    }
+
     fn encode(&self) -> Vec<u8> {
         let (kind, number, value) = &self.beacon;
         let mut e = Encoder::new();
@@ -165,21 +188,6 @@ impl AuditStatement {
             })
         }
     }
-
-    /// Whether range, strata and tallies agree with each other.
-    fn adds_up(&self) -> bool {
-        let executed = self.auditable.checked_add(self.without_permission);
-        let leaves = executed.and_then(|executed| executed.checked_add(self.relayed));
-        self.to <= self.size
-            && self.to.checked_sub(self.from) == leaves
-            && self.findings <= self.audited
-            && self.audited <= self.selected
-            && self.selected <= self.auditable
-            && self.sealed_at <= self.audited_at
-            && self.beacon.0 >= 1
-            // Withheld secrets (specs/06-confidence.md §8.3): the whole range is audited.
-            && (self.beacon.0 < 3 || self.beacon.1 == 0 || self.coin == RATE_ONE)
-    }
 }
 
 fn three(d: &mut Decoder<'_>) -> Result<(u64, u64, u64), ReceiptError> {
@@ -187,108 +195,15 @@ fn three(d: &mut Decoder<'_>) -> Result<(u64, u64, u64), ReceiptError> {
     Ok((d.uint()?, d.uint()?, d.uint()?))
 }
 
-/// An audit statement signed by the auditor's node key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedAudit {
-    bytes: Vec<u8>,
-    sign1: cose::Sign1,
-    statement: AuditStatement,
-}
-
-impl SignedAudit {
-    /// Signs `statement` with a node key; numbers that do not add up are not signed.
-    pub fn sign(statement: &AuditStatement, node: &SigningKey) -> Result<Self, ReceiptError> {
-        Self::decode(&cose::sign(Typ::Audit, node, statement.encode()).0)
-    }
-
-    /// Decodes it; the signature is **not** verified.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        if bytes.len() > STATEMENT_MAX_BYTES {
-            return Err(ReceiptError::TooLarge {
-                what: "bytes of an audit statement",
-                limit: STATEMENT_MAX_BYTES,
-                got: bytes.len(),
-            }
-            .in_audit());
-        }
-        let sign1 = cose::decode(bytes, Typ::Audit).map_err(ReceiptError::in_audit)?;
-        let statement = AuditStatement::decode(&sign1.payload).map_err(ReceiptError::in_audit)?;
-        Ok(Self {
-            bytes: bytes.to_vec(),
-            sign1,
-            statement,
-        })
-    }
-
-    /// The statement, if `node` signed it.
-    pub fn verify(&self, node: &PublicKey) -> Result<&AuditStatement, ReceiptError> {
-        self.sign1.verify(node).map_err(ReceiptError::in_audit)?;
-        Ok(&self.statement)
-    }
-
-    /// What it says, believed or not.
-    pub fn unverified(&self) -> &AuditStatement {
-        &self.statement
-    }
-
-    /// The key that it names.
-    pub fn kid(&self) -> KeyId {
-        self.sign1.kid
-    }
-
-    /// The signed bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
+/// An audit statement signed by the auditor's node key; numbers that do not add up are not signed.
+pub type SignedAudit = Signed<AuditStatement>;
 
 /// The data of a piece of evidence of the type [`AUDIT_EVIDENCE`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEvidence {
-    /// What the auditor says.
-    pub audit: SignedAudit,
-    /// Bytes of the key statement that endorses the key which signed it.
-    pub key_statement: Vec<u8>,
-}
+pub type AuditEvidence = Vouched<AuditStatement>;
 
 impl AuditEvidence {
-    /// The bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut e = Encoder::new();
-        e.array(2)
-            .bytes(self.audit.as_bytes())
-            .bytes(&self.key_statement);
-        e.into_bytes()
-    }
-
-    /// Decodes it; no signature is verified.
-    pub fn decode(data: &[u8]) -> Result<Self, ReceiptError> {
-        let mut d = Decoder::new(data);
-        let parts = d
-            .array_exact(2)
-            .and_then(|()| Ok((d.bytes()?, d.bytes()?.to_vec())));
-        let (audit, key_statement) = parts
-            .and_then(|parts| d.finish().map(|()| parts))
-            .map_err(ReceiptError::in_audit)?;
-        Ok(Self {
-            audit: SignedAudit::decode(audit)?,
-            key_statement,
-        })
-    }
-
     /// This as evidence beside a receipt whose leaf lies in the range.
     pub fn attach(&self, receipt: ReceiptId, claims: ClaimsDigest) -> Evidence {
-        let data = self.encode();
-        Evidence {
-            kind: AUDIT_EVIDENCE.into(),
-            receipt,
-            claims,
-            state: EvidenceState::Attached,
-            by: Some(self.audit.kid()),
-            deadline: None,
-            digest: Some(Evidence::digest_of(&data)),
-            data: Some(data),
-            location: None,
-        }
+        self.evidence(AUDIT_EVIDENCE, receipt, claims)
     }
 }

@@ -69,6 +69,7 @@ mod signed;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod vouched;
 mod weights;
 
 pub use audit::{AUDIT_EVIDENCE, AuditEvidence, AuditStatement, SignedAudit};
@@ -103,4 +104,5 @@ pub use statement::{
     KeyStatement, OperatorStatement, Revocation, RevocationReason, STATEMENT_MAX_BYTES,
     SignedKeyStatement, SignedOperatorStatement, SignedRevocation,
 };
+pub use vouched::{PartyStatement, Signed, Vouched};
 pub use weights::{SignedWeights, VouchedWeights, WeightsStatement};

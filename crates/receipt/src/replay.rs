@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::cbor::{Decoder, Encoder};
-use crate::cose::{self, Typ};
-use crate::statement::{STATEMENT_MAX_BYTES, map_of};
-use crate::{
-    ClaimsDigest, Evidence, EvidenceState, KeyId, PublicKey, ReceiptError, ReceiptId, SigningKey,
-};
+use crate::cose::Typ;
+use crate::statement::map_of;
+use crate::vouched::{PartyStatement, Signed, Vouched};
+use crate::{ClaimsDigest, Evidence, ReceiptError, ReceiptId};
 
 /// The type of evidence that a replay verdict is.
 pub const REPLAY_EVIDENCE: &str = "replay";
@@ -100,6 +99,15 @@ impl ReplayVerdict {
     /// Whether every step was re-done and came out the same.
     pub fn confirms(&self) -> bool {
         self.steps().iter().all(|step| *step == ReplayStep::Same)
+    }
+}
+
+impl PartyStatement for ReplayVerdict {
+    const TYP: Typ = Typ::Replay;
+    const BYTES: &'static str = "bytes of a replay verdict";
+
+    fn fault(error: ReceiptError) -> ReceiptError {
+        error.in_replay()
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -195,108 +203,15 @@ impl ReplayVerdict {
 }
 
 /// A replay verdict signed by the replayer's node key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedReplay {
-    bytes: Vec<u8>,
-    sign1: cose::Sign1,
-    verdict: ReplayVerdict,
-}
-
-impl SignedReplay {
-    /// Signs `verdict` with a node key.
-    pub fn sign(verdict: &ReplayVerdict, node: &SigningKey) -> Result<Self, ReceiptError> {
-        Self::decode(&cose::sign(Typ::Replay, node, verdict.encode()).0)
-    }
-
-    /// Decodes it; the signature is **not** verified.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        if bytes.len() > STATEMENT_MAX_BYTES {
-            return Err(ReceiptError::TooLarge {
-                what: "bytes of a replay verdict",
-                limit: STATEMENT_MAX_BYTES,
-                got: bytes.len(),
-            }
-            .in_replay());
-        }
-        let sign1 = cose::decode(bytes, Typ::Replay).map_err(ReceiptError::in_replay)?;
-        let verdict = ReplayVerdict::decode(&sign1.payload).map_err(ReceiptError::in_replay)?;
-        Ok(Self {
-            bytes: bytes.to_vec(),
-            sign1,
-            verdict,
-        })
-    }
-
-    /// The verdict, if `node` signed it.
-    pub fn verify(&self, node: &PublicKey) -> Result<&ReplayVerdict, ReceiptError> {
-        self.sign1.verify(node).map_err(ReceiptError::in_replay)?;
-        Ok(&self.verdict)
-    }
-
-    /// What it says, believed or not.
-    pub fn unverified(&self) -> &ReplayVerdict {
-        &self.verdict
-    }
-
-    /// The key that it names.
-    pub fn kid(&self) -> KeyId {
-        self.sign1.kid
-    }
-
-    /// The signed bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
+pub type SignedReplay = Signed<ReplayVerdict>;
 
 /// The data of a piece of evidence of the type [`REPLAY_EVIDENCE`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplayEvidence {
-    /// What the replayer says.
-    pub replay: SignedReplay,
-    /// Bytes of the key statement that endorses the key which signed it.
-    pub key_statement: Vec<u8>,
-}
+pub type ReplayEvidence = Vouched<ReplayVerdict>;
 
 impl ReplayEvidence {
-    /// The bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut e = Encoder::new();
-        e.array(2)
-            .bytes(self.replay.as_bytes())
-            .bytes(&self.key_statement);
-        e.into_bytes()
-    }
-
-    /// Decodes it; no signature is verified.
-    pub fn decode(data: &[u8]) -> Result<Self, ReceiptError> {
-        let mut d = Decoder::new(data);
-        let parts = d
-            .array_exact(2)
-            .and_then(|()| Ok((d.bytes()?, d.bytes()?.to_vec())));
-        let (replay, key_statement) = parts
-            .and_then(|parts| d.finish().map(|()| parts))
-            .map_err(ReceiptError::in_replay)?;
-        Ok(Self {
-            replay: SignedReplay::decode(replay)?,
-            key_statement,
-        })
-    }
-
     /// This as evidence about the receipt that it names.
     pub fn attach(&self) -> Evidence {
-        let verdict = self.replay.unverified();
-        let data = self.encode();
-        Evidence {
-            kind: REPLAY_EVIDENCE.into(),
-            receipt: verdict.receipt,
-            claims: verdict.claims,
-            state: EvidenceState::Attached,
-            by: Some(self.replay.kid()),
-            deadline: None,
-            digest: Some(Evidence::digest_of(&data)),
-            data: Some(data),
-            location: None,
-        }
+        let verdict = self.signed.unverified();
+        self.evidence(REPLAY_EVIDENCE, verdict.receipt, verdict.claims)
     }
 }

@@ -282,8 +282,6 @@ impl OperatorStatement {
     }
 }
 
-/// `$fault` places an error in this kind of statement; `$can_be_by` says whether the statement can be by the key that
-/// its header names.
 impl StatementDigest {
     /// Digest of the bytes of a signed statement (§8.1), before anything of it is read.
     pub fn of(signed_statement: &[u8]) -> Self {
@@ -294,6 +292,8 @@ impl StatementDigest {
     }
 }
 
+// `$fault` places an error in this kind of statement; `$can_be_by` says whether the statement can be by the key that
+// its header names.
 macro_rules! signed_statement {
     ($(#[$doc:meta])* $name:ident, $statement:ident, $typ:expr, $fault:path, $can_be_by:expr) => {
         $(#[$doc])*

@@ -60,7 +60,7 @@ fn first_answer(ui: &mut Ui) -> CommandResult {
         node.url()
     )?;
     step(ui, 2, "Somebody asks.")?;
-    let asked = node.ask(QUESTION, 11)?;
+    let asked = node.ask(QUESTION, 7)?;
     writeln!(ui.out(), "   you    {QUESTION}")?;
     writeln!(ui.out(), "   fable  {}", asked.text.trim())?;
     writeln!(ui.out(), "   {FAINT}receipt {}{FAINT:#}", asked.id)?;

@@ -234,7 +234,7 @@ impl ReplayCommand {
             CommandError::internal("the verdict cannot be signed").because(error)
         })?;
         let evidence = ReplayEvidence {
-            replay,
+            signed: replay,
             key_statement: signer.statement.as_bytes().to_vec(),
         };
         let mut bundle = source.bundle.clone();

@@ -359,7 +359,7 @@ fn vouched_by(
     };
     change(&mut statement);
     VouchedWeights {
-        statement: SignedWeights::sign(&statement, &by.node).unwrap(),
+        signed: SignedWeights::sign(&statement, &by.node).unwrap(),
         key_statement: by.statement.as_bytes().to_vec(),
     }
 }

@@ -485,7 +485,7 @@ fn a_rooted_replayer_compares_the_texts_and_nobody_else_does() {
             difference: None,
         };
         let evidence = ReplayEvidence {
-            replay: SignedReplay::sign(&verdict, &by.node).unwrap(),
+            signed: SignedReplay::sign(&verdict, &by.node).unwrap(),
             key_statement: by.statement.as_bytes().to_vec(),
         };
         let mut parts = Parts::new(Asked::greedy());

@@ -38,7 +38,7 @@ pub(crate) fn signed() -> SignedAudit {
 #[test]
 fn statements_come_back_as_they_were() {
     let evidence = AuditEvidence {
-        audit: signed(),
+        signed: signed(),
         key_statement: b"a statement".to_vec(),
     };
     assert_eq!(
@@ -46,7 +46,7 @@ fn statements_come_back_as_they_were() {
         Ok(evidence.clone())
     );
     assert_eq!(
-        evidence.audit.verify(&node_key().public()),
+        evidence.signed.verify(&node_key().public()),
         Ok(&statement())
     );
     let mut longer = evidence.encode();

@@ -84,7 +84,7 @@ fn the_grammar_takes_audit_statements() {
         .unwrap()
         .payload;
     let data = proofmark_receipt::AuditEvidence {
-        audit: signed,
+        signed,
         key_statement: b"a statement".to_vec(),
     };
     assert_eq!(check(&grammar, "audit-statement", &payload), Ok(()));

@@ -26,7 +26,7 @@ pub(crate) fn signed_weights() -> SignedWeights {
 
 fn voucher() -> VouchedWeights {
     VouchedWeights {
-        statement: signed_weights(),
+        signed: signed_weights(),
         key_statement: b"a statement".to_vec(),
     }
 }
@@ -103,7 +103,7 @@ fn weights_statements_come_back_and_only_whole() {
         Ok(vouched.clone())
     );
     assert_eq!(
-        vouched.statement.verify(&node_key().public()),
+        vouched.signed.verify(&node_key().public()),
         Ok(&statement())
     );
     let file = vouched.encode();

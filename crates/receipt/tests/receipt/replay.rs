@@ -52,7 +52,7 @@ fn is_malformed(result: &Result<SignedReplay, ReceiptError>) -> bool {
 #[test]
 fn evidence_comes_back_as_it_was() {
     let evidence = ReplayEvidence {
-        replay: signed_replay(),
+        signed: signed_replay(),
         key_statement: b"a statement".to_vec(),
     };
     assert_eq!(
@@ -60,7 +60,7 @@ fn evidence_comes_back_as_it_was() {
         Ok(evidence.clone())
     );
     let attached = evidence.attach();
-    let verdict = evidence.replay.unverified();
+    let verdict = evidence.signed.unverified();
     assert_eq!(attached.check(&verdict.receipt, &verdict.claims), Ok(()));
     let mut longer = evidence.encode();
     longer.push(0);

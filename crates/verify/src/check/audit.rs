@@ -5,8 +5,7 @@ use proofmark_receipt::{
     SignedKeyStatement,
 };
 
-use super::issuer::CLOCK_TOLERANCE_S;
-use super::{Cause, IssuerChecked, accepted};
+use super::{Cause, IssuerChecked, accepted, vouched};
 use crate::Roots;
 use crate::established::AuditedPopulation;
 use crate::report::{Row, RowName};
@@ -93,37 +92,12 @@ fn audit(
         ));
     }
     let said = key_statement.verify(&operator_key)?;
-    let statement = check_signature(&evidence, said, now)?;
+    let statement = vouched::check(&evidence, said, now)?;
     check_population(statement, issuer_statement, index)?;
     Ok(AuditedPopulation {
         auditor: auditor.name.clone(),
         statement: statement.clone(),
     })
-}
-
-fn check_signature<'e>(
-    evidence: &'e AuditEvidence,
-    said: &KeyStatement,
-    now: u64,
-) -> Result<&'e AuditStatement, Cause> {
-    let invalid = |why: &str| Cause::rejected("receipt.audit.signature-invalid", why);
-    let key = said
-        .keys
-        .iter()
-        .find(|key| key.kid() == evidence.audit.kid());
-    let key = key.ok_or_else(|| {
-        invalid("the auditor's key statement does not endorse the key that signed")
-    })?;
-    let statement = evidence.audit.verify(key)?;
-    if !(said.not_before..=said.not_after).contains(&statement.audited_at) {
-        return Err(invalid(
-            "audited outside of the validity of the auditor's key statement",
-        ));
-    }
-    if statement.audited_at > now.saturating_add(CLOCK_TOLERANCE_S) {
-        return Err(invalid("the audit says that it was made in the future"));
-    }
-    Ok(statement)
 }
 
 /// That the receipt is in the population that the statement speaks of.

@@ -9,6 +9,7 @@ mod log;
 mod proof;
 mod replay;
 mod revocation;
+mod vouched;
 
 pub(crate) use audit::{check_audit, is_audit};
 pub(crate) use content::{check_answer, check_question};

@@ -4,12 +4,11 @@ use proofmark_program::{Manifest, Program, ProgramError, closure_digest, program
 use proofmark_proof::soundness::Account;
 use proofmark_proof::{REQUIRED_BITS, Rejection, SYSTEM, WeightsCommitment, WeightsMode, verify};
 use proofmark_receipt::{
-    Disclosure, Evidence, EvidenceState, Execution, KeyStatement, PROOF_EVIDENCE, ProofEvidence,
-    ProofWeights, ReplayStep, SignedKeyStatement, SignedReceipt, VouchedWeights, WeightsStatement,
+    Disclosure, Evidence, EvidenceState, Execution, PROOF_EVIDENCE, ProofEvidence, ProofWeights,
+    ReplayStep, SignedKeyStatement, SignedReceipt, VouchedWeights, WeightsStatement,
 };
 
-use super::issuer::CLOCK_TOLERANCE_S;
-use super::{Cause, IssuerChecked, accepted};
+use super::{Cause, IssuerChecked, accepted, vouched};
 use crate::established::{ProvenInference, ProvenText, TextSource, WeightsSource};
 use crate::inference::{Inference, InferenceError};
 use crate::report::{Row, RowName};
@@ -233,33 +232,8 @@ impl ProofContext<'_> {
             return Ok(None);
         }
         let said = key_statement.verify(&operator_key)?;
-        let statement = self.check_signature(voucher, said)?;
+        let statement = vouched::check(voucher, said, self.now)?;
         Ok(Some((party.name.clone(), statement)))
-    }
-
-    fn check_signature<'v>(
-        &self,
-        voucher: &'v VouchedWeights,
-        said: &KeyStatement,
-    ) -> Result<&'v WeightsStatement, Cause> {
-        let kid = voucher.statement.kid();
-        let invalid = |why| Cause::rejected("receipt.weights.signature-invalid", why);
-        let key = said.keys.iter().find(|key| key.kid() == kid);
-        let key = key.ok_or_else(|| {
-            invalid(
-                "the party's key statement does not endorse the key that signed about the weights",
-            )
-        })?;
-        let statement = voucher.statement.verify(key)?;
-        let at = statement.computed_at;
-        if !(said.not_before..=said.not_after).contains(&at)
-            || at > self.now.saturating_add(CLOCK_TOLERANCE_S)
-        {
-            return Err(invalid(
-                "the weights were computed outside of the validity of the party's key statement, or in the future",
-            ));
-        }
-        Ok(statement)
     }
 }
 

@@ -1,12 +1,11 @@
 //! Replay verdicts: who re-executed the program, and what came out (specs/01-receipt.md §7.2, §7.3).
 
 use proofmark_receipt::{
-    Claims, Evidence, EvidenceState, Execution, KeyStatement, REPLAY_EVIDENCE, ReplayEvidence,
-    ReplayStep, ReplayVerdict, SignedKeyStatement, SignedReceipt,
+    Claims, Evidence, EvidenceState, Execution, REPLAY_EVIDENCE, ReplayEvidence, ReplayStep,
+    ReplayVerdict, SignedKeyStatement, SignedReceipt,
 };
 
-use super::issuer::CLOCK_TOLERANCE_S;
-use super::{Cause, IssuerChecked, accepted};
+use super::{Cause, IssuerChecked, accepted, vouched};
 use crate::Roots;
 use crate::report::{Row, RowName};
 
@@ -40,7 +39,7 @@ fn replay(
 ) -> Result<(String, String), Cause> {
     let evidence = ReplayEvidence::decode(data)?;
     let statement = SignedKeyStatement::decode(&evidence.key_statement)?;
-    check_subject(evidence.replay.unverified(), receipt)?;
+    check_subject(evidence.signed.unverified(), receipt)?;
     let kid = statement.operator_kid();
     let Some((replayer, operator_key)) = roots.replayer(&kid) else {
         return Err(Cause::unavailable(
@@ -60,7 +59,7 @@ fn replay(
         ));
     }
     let said = statement.verify(&operator_key)?;
-    let verdict = check_signature(&evidence, said, now)?;
+    let verdict = vouched::check(&evidence, said, now)?;
     Ok((judge(verdict, &replayer.name)?, replayer.name.clone()))
 }
 
@@ -83,31 +82,6 @@ fn check_subject(verdict: &ReplayVerdict, receipt: &SignedReceipt) -> Result<(),
         ));
     }
     Ok(())
-}
-
-fn check_signature<'e>(
-    evidence: &'e ReplayEvidence,
-    statement: &KeyStatement,
-    now: u64,
-) -> Result<&'e ReplayVerdict, Cause> {
-    let invalid = |why: &str| Cause::rejected("receipt.replay.signature-invalid", why);
-    let key = statement
-        .keys
-        .iter()
-        .find(|key| key.kid() == evidence.replay.kid())
-        .ok_or_else(|| {
-            invalid("the replayer's key statement does not endorse the key that signed")
-        })?;
-    let verdict = evidence.replay.verify(key)?;
-    if !(statement.not_before..=statement.not_after).contains(&verdict.replayed_at) {
-        return Err(invalid(
-            "replayed outside of the validity of the replayer's key statement",
-        ));
-    }
-    if verdict.replayed_at > now.saturating_add(CLOCK_TOLERANCE_S) {
-        return Err(invalid("the replay says that it was made in the future"));
-    }
-    Ok(verdict)
 }
 
 fn judge(verdict: &ReplayVerdict, by: &str) -> Result<String, Cause> {

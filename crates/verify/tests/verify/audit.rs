@@ -40,7 +40,7 @@ pub(crate) fn audited(by: &World, change: impl FnOnce(&mut AuditStatement)) -> B
     let mut statement = stated();
     change(&mut statement);
     let evidence = AuditEvidence {
-        audit: SignedAudit::sign(&statement, &by.node).unwrap(),
+        signed: SignedAudit::sign(&statement, &by.node).unwrap(),
         key_statement: by.statement.as_bytes().to_vec(),
     };
     bundle.evidence = vec![evidence.attach(receipt.claims().id, receipt.digest())];

@@ -84,7 +84,7 @@ pub(crate) fn verdict_about(receipt: &SignedReceipt, closure: [u8; 32]) -> Repla
 /// The evidence that `by` makes of `verdict`.
 pub(crate) fn replay_by(by: &World, verdict: &ReplayVerdict) -> Evidence {
     ReplayEvidence {
-        replay: SignedReplay::sign(verdict, &by.node).unwrap(),
+        signed: SignedReplay::sign(verdict, &by.node).unwrap(),
         key_statement: by.statement.as_bytes().to_vec(),
     }
     .attach()

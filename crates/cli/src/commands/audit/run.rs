@@ -313,7 +313,7 @@ impl Run {
         };
         append_leaf(&self.data, &leaf)?;
         let evidence = AuditEvidence {
-            audit,
+            signed: audit,
             key_statement: signer.statement.as_bytes().to_vec(),
         };
         let path = statement_path(directory, done.from, done.to);

@@ -418,7 +418,7 @@ fn an_honest_provider_is_clean_and_its_receipts_say_audited() {
         &std::fs::read(statement(auditor.path(), "0-16")).unwrap(),
     )
     .unwrap();
-    let said = evidence.audit.unverified();
+    let said = evidence.signed.unverified();
     assert_eq!(
         (
             said.auditable,
@@ -506,7 +506,7 @@ fn a_round_of_auditors_draws_and_silence_spares_nothing() {
         &std::fs::read(statement(auditors[0].path(), "0-100")).unwrap(),
     )
     .unwrap();
-    let said = said.audit.unverified();
+    let said = said.signed.unverified();
     assert_eq!((said.beacon.0, said.beacon.1), (3, 1));
     assert_eq!((said.coin, said.selected), (1_000_000_000_000, 100));
     assert!(said.findings > 0);

@@ -86,7 +86,7 @@ impl Common {
         })?;
         append_leaf(&data, &RegistryLeaf::weights(&statement))?;
         let vouched = VouchedWeights {
-            statement,
+            signed: statement,
             key_statement: signer.statement.as_bytes().to_vec(),
         };
         let out = self
@@ -184,7 +184,7 @@ impl Recommit {
         let said = self.common.say()?;
         let same = match subject {
             Subject::Statement(theirs) => {
-                let theirs = theirs.statement.unverified();
+                let theirs = theirs.signed.unverified();
                 if theirs.closure != said.closure || theirs.system != SYSTEM {
                     return Err(CommandError::usage(
                         "the statement is about another model, or another proof system",
@@ -221,7 +221,7 @@ impl Recommit {
             }
             found = true;
             same &= proofmark_proof::WeightsCommitment::digest_of(commitment) == said.weights;
-            vouchers.retain(|old| old.statement.kid() != said.vouched.statement.kid());
+            vouchers.retain(|old| old.signed.kid() != said.vouched.signed.kid());
             vouchers.push(said.vouched.clone());
             *evidence = proof.attach(evidence.receipt, evidence.claims);
         }
