@@ -12,9 +12,16 @@ pub struct Estimate {
     pub memory_bytes: u64,
     /// Size of the proof.
     pub proof_bytes: u64,
-    /// Cells that are proven, padding included: time grows with them.
+    /// Cells that are proven, padding included.
     pub leaves: u64,
+    /// What time is in proportion to, in cells (docs/performance.md): cells, opened weights, and tensors.
+    pub work: u64,
 }
+
+/// Weights that cost as much as a cell: they are folded once, a cell is looked up and constrained as well.
+const WEIGHTS_PER_CELL: u64 = 10;
+/// Cells that cost as much as a tensor, whose sumchecks have rounds however small it is.
+const CELLS_PER_TENSOR: u64 = 250;
 
 fn power(variables: usize) -> u64 {
     1_u64.checked_shl(variables as u32).unwrap_or(u64::MAX)
@@ -63,6 +70,13 @@ pub fn estimate(plan: &Plan, committed_weights: bool) -> Estimate {
         memory_bytes: tensors + 4 * power(witness) + code(witness) + peak,
         proof_bytes: proof_bytes(plan, committed_weights.then_some(weights)),
         leaves: power(leaves),
+        work: plan.leaves().end()
+            + CELLS_PER_TENSOR * plan.tensors.len() as u64
+            + if committed_weights {
+                power(weights) / WEIGHTS_PER_CELL
+            } else {
+                0
+            },
     }
 }
 

@@ -25,8 +25,8 @@ pub struct Cost {
     pub proof_bytes: u64,
     /// Cells that are proven in all runs, padding included.
     pub cells: u64,
-    /// Bytes of weights that are opened in all runs; none in public mode.
-    pub weights_bytes: u64,
+    /// What time is in proportion to, of all runs, in cells of a large proof.
+    pub work: u64,
 }
 
 impl Cost {
@@ -36,13 +36,12 @@ impl Cost {
         runs: &[Run],
     ) -> Result<Self, ProvingError> {
         let committed = mode == Mode::Committed;
-        let opened = if committed { model.limbs_len() } else { 0 };
         let mut all = Self {
             runs: runs.len(),
             memory_bytes: 0,
             proof_bytes: 0,
             cells: 0,
-            weights_bytes: opened.saturating_mul(runs.len() as u64),
+            work: 0,
         };
         let mut of_tensors = None;
         for run in runs {
@@ -60,28 +59,29 @@ impl Cost {
             all.memory_bytes = all.memory_bytes.max(one.memory_bytes);
             all.proof_bytes = all.proof_bytes.saturating_add(one.proof_bytes);
             all.cells = all.cells.saturating_add(one.leaves);
+            all.work = all.work.saturating_add(one.work);
         }
         all.memory_bytes = all.memory_bytes.saturating_add(model.memory_bytes());
         Ok(all)
     }
 
-    /// Seconds on this machine, scaled from a proof that is made for this: right within a factor of about two.
+    /// Seconds on this machine as busy as it is now, scaled from a proof of half a million cells that is made for this.
     ///
     /// # Errors
     /// The sample proof failed, which is a defect.
     pub fn seconds(&self, machine: Machine<'_>) -> Result<f64, ProvingError> {
         let sample = Sample::new()?;
-        let (seconds, cells) = sample.measure(machine)?;
-        // A byte of the weights is folded once; a cell is looked up and constrained as well. The tenth is a guess.
-        let work = self.cells as f64 + 0.1 * self.weights_bytes as f64;
-        Ok(seconds * (work / cells).max(self.runs as f64))
+        let (seconds, work) = sample.measure(machine)?;
+        Ok(seconds * self.work as f64 / work)
     }
 }
 
-/// Inputs, and outputs, of the sample.
-const WIDTH: u32 = 256;
+/// Inputs, and outputs, of a row of the sample.
+const WIDTH: u32 = 64;
+/// Rows: enough cells that they cost what those of a large proof do.
+const ROWS: u32 = 1024;
 
-/// One dense layer with its rounding.
+/// One dense layer with its rounding, over many rows.
 struct Sample {
     model: Model,
     limbs: Vec<i8>,
@@ -98,12 +98,12 @@ impl Sample {
         weights.i32("multiplier", &[1], &[40_000])?;
         let mut builder = ProgramBuilder::new();
         let (weight, multipliers) = (builder.constant("weight"), builder.constant("multiplier"));
-        let of = |lo, hi| NodeType::fixed(&[WIDTH], lo, hi);
+        let of = |lo, hi| NodeType::fixed(&[ROWS, WIDTH], lo, hi);
         let input = Operator::Input { name: "x".into() };
         let x = builder.node("x", input, &[], of(-128, 127));
         let linear = Operator::Linear { weight, bias: None };
-        // At most 256 products of at most 2^14.
-        let sums = builder.node("sums", linear, &[x], of(-(1 << 22), 1 << 22));
+        // At most 64 products of at most 2^14.
+        let sums = builder.node("sums", linear, &[x], of(-(1 << 20), 1 << 20));
         let requantize = Operator::Requantize {
             multipliers,
             shift: 30,
@@ -128,10 +128,11 @@ impl Sample {
         Ok(Self { model, limbs })
     }
 
-    /// Seconds of a proof, and its cells.
+    /// Seconds of a proof, and its work.
     fn measure(&self, machine: Machine<'_>) -> Result<(f64, f64), ProvingError> {
         let weights = CommittedWeights::new(machine, &self.model, &self.limbs)?;
-        let x: Vec<i32> = (0..WIDTH as i32).map(|i| i - 128).collect();
+        let x = (0..ROWS * WIDTH).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as i32 - 128);
+        let x: Vec<i32> = x.collect();
         let y = outputs(machine, &self.model, &[&x])?;
         let inputs = [x];
         let statement = Statement {
@@ -154,7 +155,7 @@ impl Sample {
             &Nobody,
         )?;
         let seconds = started.elapsed().as_secs_f64();
-        let cells = estimate(&plan_for(&self.model, None)?, true).leaves;
-        Ok((seconds, cells as f64))
+        let work = estimate(&plan_for(&self.model, None)?, true).work;
+        Ok((seconds, work as f64))
     }
 }

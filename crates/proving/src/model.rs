@@ -87,11 +87,6 @@ impl ProvableModel {
         PublicWeights::of(&self.checked)
     }
 
-    /// Bytes of the weights as they are committed to, padding included.
-    pub(crate) fn limbs_len(&self) -> u64 {
-        self.limbs.len() as u64
-    }
-
     /// What this holds of the weights: their file, their elements, and their bytes with padding.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let elements: usize = self.model.constants().iter().map(Vec::len).sum();

@@ -170,7 +170,7 @@ impl Prove {
         if self.json {
             return Ok(ui.print_json(&json!({
                 "runs": cost.runs, "cells": cost.cells, "memory_bytes": cost.memory_bytes,
-                "proof_bytes": cost.proof_bytes, "seconds": seconds,
+                "proof_bytes": cost.proof_bytes, "seconds": seconds, "work": cost.work,
             }))?);
         }
         let out = ui.out();
