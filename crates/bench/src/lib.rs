@@ -32,4 +32,4 @@ pub use gateway::{GatewayBench, bench_gateway};
 pub use log::{LogBench, bench_log};
 pub use machine::Machine;
 pub use table::{Figure, Table};
-pub use zk::{ZkBench, bench_zk};
+pub use zk::{DecoderFiles, ZkBench, bench_zk};

@@ -24,8 +24,10 @@ use self::subject::Subject;
 pub struct ZkBench {
     /// A folder for the peer's files; a folder in it is made anew and removed at the end.
     pub dir: PathBuf,
-    /// Folders of exact tensor programs that are measured beside the networks of known shapes.
+    /// Folders of exact programs that are measured beside the networks of known shapes.
     pub models: Vec<PathBuf>,
+    /// A decoder that is measured as well, in memory.
+    pub decoder: Option<DecoderFiles>,
     /// Names of the networks to measure; empty: all of them.
     pub networks: Vec<String>,
     /// Threads.
@@ -38,6 +40,17 @@ pub struct ZkBench {
     pub ezkl_networks: Vec<String>,
     /// Where the plot of time over parameters goes (SVG).
     pub plot: Option<PathBuf>,
+}
+
+/// A decoder by its files.
+#[derive(Debug, Clone, Copy)]
+pub struct DecoderFiles {
+    /// Name of its row.
+    pub name: &'static str,
+    /// `program.cbor`.
+    pub program: &'static [u8],
+    /// `weights.safetensors`.
+    pub weights: &'static [u8],
 }
 
 fn failed(source: impl std::error::Error + Send + Sync + 'static) -> BenchError {
@@ -70,6 +83,13 @@ pub fn bench_zk(options: &ZkBench, progress: impl Fn(&str)) -> Result<Table, Ben
             run.network(network, wanted(network.name(), &options.ezkl_networks))?;
         }
     }
+    if let Some(decoder) = &options.decoder
+        && wanted(decoder.name, &options.networks)
+    {
+        let weights = decoder.weights.to_vec();
+        let subject = Subject::of_files(decoder.name, decoder.program, weights)?;
+        run.named(&subject)?;
+    }
     for folder in &options.models {
         run.folder(folder)?;
     }
@@ -83,7 +103,8 @@ pub fn bench_zk(options: &ZkBench, progress: impl Fn(&str)) -> Result<Table, Ben
         machine,
         method: format!(
             "Instructions: {}. {} threads, {} rounds. Proofs of one inference with committed weights, whose commitment is made once and is not part of \
-             the time; random weights, but for models of folders. Inference: the exact engine with as many threads. Memory: the largest resident set of \
+             the time; random weights, but for models of folders and the bundled one. Of a decoder all ids of one greedy answer are proven. Inference: the exact engine with as many threads; of a \
+             decoder one pass over all positions, as a replay makes it. Memory: the largest resident set of \
              this process while a row is proven. Not zero-knowledge.",
             Isa::detect().name(),
             options.threads,
@@ -153,9 +174,11 @@ impl<P: Fn(&str)> Run<'_, P> {
     }
 
     fn folder(&mut self, folder: &Path) -> Result<(), BenchError> {
-        let subject = Subject::of_folder(folder)?;
-        let name = subject.name.clone();
-        self.subject(&name, "–", &subject).map(drop)
+        self.named(&Subject::of_folder(folder)?)
+    }
+
+    fn named(&mut self, subject: &Subject) -> Result<(), BenchError> {
+        self.subject(&subject.name, "–", subject).map(drop)
     }
 
     /// All figures of one program; the seconds of its proofs.

@@ -65,7 +65,7 @@ impl Cost {
         Ok(all)
     }
 
-    /// Seconds on this machine as busy as it is now, scaled from a proof of half a million cells that is made for this.
+    /// Seconds on this machine as busy as it is now, scaled from a proof of some hundred thousand cells that is made for this.
     ///
     /// # Errors
     /// The sample proof failed, which is a defect.

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use proofmark_bench::{
-    BenchError, DecoderShape, EngineBench, GatewayBench, LogBench, Table, ZkBench, bench_engine,
-    bench_gateway, bench_log, bench_zk,
+    BenchError, DecoderFiles, DecoderShape, EngineBench, GatewayBench, LogBench, Table, ZkBench,
+    bench_engine, bench_gateway, bench_log, bench_zk,
 };
+use proofmark_program::{PROGRAM_PATH, WEIGHTS_PATH};
 use tokio::runtime::Runtime;
 
+use crate::bundled;
 use crate::error::{CommandError, CommandResult, ExitStatus};
 use crate::ui::{FAINT, Ui};
 
@@ -149,10 +151,10 @@ pub(crate) struct Zk {
     /// A directory for files of the benchmark.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// Networks to measure, by their names in the table. Default: all of them.
+    /// Networks to measure, by their names in the table; `fable` is the model inside of this program, of which an answer of 64 ids is proven. Default: all of them.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     networks: Vec<String>,
-    /// Directories of exact tensor programs to measure as well.
+    /// Directories of exact programs to measure as well.
     #[arg(long, value_name = "DIR")]
     model: Vec<PathBuf>,
     /// Threads. Default: one per processor.
@@ -181,6 +183,7 @@ impl Zk {
         let options = ZkBench {
             dir: self.dir,
             models: self.model,
+            decoder: bundled_decoder(),
             networks: self.networks,
             threads: self.threads.unwrap_or_else(all).max(1),
             rounds: self.rounds.max(1),
@@ -191,6 +194,19 @@ impl Zk {
         let table = bench_zk(&options, progress).map_err(failed)?;
         print(ui, &table, self.json)
     }
+}
+
+/// The model inside of this program.
+fn bundled_decoder() -> Option<DecoderFiles> {
+    let file = |wanted: &str| {
+        let mut files = bundled::FILES.iter();
+        files.find_map(|(path, bytes)| (*path == wanted).then_some(*bytes))
+    };
+    Some(DecoderFiles {
+        name: bundled::NAME,
+        program: file(PROGRAM_PATH)?,
+        weights: file(WEIGHTS_PATH)?,
+    })
 }
 
 /// Shapes of decoders.
