@@ -179,12 +179,10 @@ pub fn plan_for(model: &Model, generation: Option<&Generation<'_>>) -> Result<Pl
         let choices = Choices { digit_bits, walk };
         plan_generation(&model.program, &model.types, choices, generation).map_err(unsupported)
     });
-    let [narrow, wide] = plans;
-    let (narrow, wide) = (narrow?, wide?);
-    if wide.leaves().end() < narrow.leaves().end() {
-        Ok(wide)
-    } else {
-        Ok(narrow)
+    match plans {
+        [Ok(narrow), Ok(wide)] if wide.leaves().end() < narrow.leaves().end() => Ok(wide),
+        [Ok(plan), _] | [Err(_), Ok(plan)] => Ok(plan),
+        [Err(error), Err(_)] => Err(error),
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::ImportError;
 use crate::decoder::Matrix;
 
-/// Largest sum of magnitudes in an accumulator, with a little room for the rounding of doubles.
-pub(crate) const ACCUMULATOR_MAX: f64 = 2_147_483_000.0;
+/// Largest sum of magnitudes in an accumulator: below half of the field of proofs, so that an element stands for one integer
+/// (specs/05-proof.md §1), with a little room for the rounding of doubles.
+pub(crate) const ACCUMULATOR_MAX: f64 = 1_065_353_000.0;
 /// Largest multiplier (§1.3).
 const MULTIPLIER_MAX: f64 = 65_535.0;
 const SHIFT_MAX: i32 = 62;
