@@ -296,13 +296,7 @@ impl Front {
 
 /// The run's verdicts, by entry.
 fn verdicts(auditor: &Path, range: &str) -> BTreeMap<u64, Value> {
-    let books = std::fs::read_dir(auditor.join("audits"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    let text = std::fs::read_to_string(books.join(format!("{range}.jsonl"))).unwrap();
+    let text = std::fs::read_to_string(book(auditor, &format!("{range}.jsonl"))).unwrap();
     let lines = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -312,13 +306,18 @@ fn verdicts(auditor: &Path, range: &str) -> BTreeMap<u64, Value> {
 }
 
 fn statement(auditor: &Path, range: &str) -> PathBuf {
-    let books = std::fs::read_dir(auditor.join("audits"))
+    book(auditor, &format!("{range}.audit"))
+}
+
+/// A file of an auditor's books, of which each log has a directory beside the secrets of rounds.
+fn book(auditor: &Path, name: &str) -> PathBuf {
+    let mut entries = std::fs::read_dir(auditor.join("audits")).unwrap();
+    entries
+        .find_map(|entry| {
+            let file = entry.unwrap().path().join(name);
+            file.is_file().then_some(file)
+        })
         .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    books.join(format!("{range}.audit"))
 }
 
 fn given(_: u64) -> Option<Permission> {
