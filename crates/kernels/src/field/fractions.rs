@@ -53,7 +53,7 @@ impl<'a> Fractions<'a> {
         (numerators, denominators)
     }
 
-    /// `g(0)` and g's leading coefficient for g = Σ_i weights[i]·(n0·d1 + n1·d0 + batch·d0·d1)[i](X).
+    /// `g(0)` and g's leading coefficient for `g = Σ_i weights[i]·(n0·d1 + n1·d0 + batch·d0·d1)[i](X)`.
     ///
     /// # Panics
     /// If lengths differ or are odd, or the weights are not half of them.

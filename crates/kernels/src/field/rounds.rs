@@ -41,7 +41,7 @@ fn plus(a: [E; MOST], b: [E; MOST]) -> [E; MOST] {
     std::array::from_fn(|i| a[i] + b[i])
 }
 
-/// `g(0)`, g's leading coefficient for the product of two tables, g being Σ_i a[i](X)·b[i](X), both linear in X.
+/// `g(0)` and g's leading coefficient for `g = Σ_i a[i](X)·b[i](X)`, both tables linear in X.
 ///
 /// # Panics
 /// If lengths differ or are odd.
@@ -57,7 +57,7 @@ pub fn pair_round(a: &Planes, b: &Planes, pool: &Pool, isa: Isa) -> (E, E) {
     (zero, leading)
 }
 
-/// g at 0, 2, 3, … for g = Σ_i Π_t tables_t[i](X), each of one to three tables linear in X; the first `count` of the values,
+/// g at 0, 2, 3, … for `g = Σ_i Π_t tables_t[i](X)`, each of one to three tables linear in X; the first `count` of the values,
 /// at most [`MOST`], are meant.
 ///
 /// # Panics
@@ -75,7 +75,7 @@ pub fn product_round(tables: &[&Planes], count: usize, pool: &Pool, isa: Isa) ->
     )
 }
 
-/// g at 0 and at 2 for g = Σ_i values[i](X)·weights[i](X).
+/// g at 0 and at 2 for `g = Σ_i values[i](X)·weights[i](X)`.
 ///
 /// # Panics
 /// If lengths differ or are odd.
@@ -103,7 +103,7 @@ pub struct Form<'a, W> {
     pub products: &'a [(usize, usize, E)],
 }
 
-/// `g(0)` and g's leading coefficient for g = Σ_i weights[i]·form[i](X), with wires over the extension.
+/// `g(0)` and g's leading coefficient for `g = Σ_i weights[i]·form[i](X)`, with wires over the extension.
 ///
 /// # Panics
 /// If lengths differ or are odd, or the weights are not half of them.
