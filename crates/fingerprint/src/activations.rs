@@ -1,6 +1,6 @@
 //! The code of activations (specs/09-fingerprint.md §2).
 
-use proofmark_receipt::{Evidence, EvidenceState, SignedReceipt};
+use proofmark_receipt::{Evidence, SignedReceipt};
 
 use crate::FingerprintError;
 use crate::compare::Comparison;
@@ -137,18 +137,13 @@ impl Fingerprint {
 
     /// This as evidence about a receipt. It discloses: whoever can guess prompt and answer can tell whether they were these.
     pub fn attach(&self, receipt: &SignedReceipt) -> Evidence {
-        let data = self.encode();
-        Evidence {
-            kind: FINGERPRINT_EVIDENCE.into(),
-            receipt: receipt.claims().id,
-            claims: receipt.digest(),
-            state: EvidenceState::Attached,
-            by: None,
-            deadline: None,
-            digest: Some(Evidence::digest_of(&data)),
-            data: Some(data),
-            location: None,
-        }
+        Evidence::attached(
+            FINGERPRINT_EVIDENCE,
+            receipt.claims().id,
+            receipt.digest(),
+            None,
+            self.encode(),
+        )
     }
 }
 

@@ -57,6 +57,27 @@ pub struct Countersignature {
 }
 
 impl Evidence {
+    /// Evidence that is here: its data, about a receipt with these claims, by the key that signed the data if one did.
+    pub fn attached(
+        kind: &str,
+        receipt: ReceiptId,
+        claims: ClaimsDigest,
+        by: Option<KeyId>,
+        data: Vec<u8>,
+    ) -> Self {
+        Self {
+            kind: kind.into(),
+            receipt,
+            claims,
+            state: EvidenceState::Attached,
+            by,
+            deadline: None,
+            digest: Some(Self::digest_of(&data)),
+            data: Some(data),
+            location: None,
+        }
+    }
+
     /// Digest of evidence data.
     pub fn digest_of(data: &[u8]) -> EvidenceDigest {
         EvidenceDigest(sha256(&[b"proofmark/receipt/1/evidence\n", data]))

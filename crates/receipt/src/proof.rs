@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::cbor::{Decoder, Encoder};
-use crate::{ClaimsDigest, Evidence, EvidenceState, ReceiptError, ReceiptId, VouchedWeights};
+use crate::{ClaimsDigest, Evidence, ReceiptError, ReceiptId, VouchedWeights};
 
 /// The type of evidence that a proof of inference is.
 pub const PROOF_EVIDENCE: &str = "proof";
@@ -113,17 +113,6 @@ impl ProofEvidence {
 
     /// This as evidence about a receipt.
     pub fn attach(&self, receipt: ReceiptId, claims: ClaimsDigest) -> Evidence {
-        let data = self.encode();
-        Evidence {
-            kind: PROOF_EVIDENCE.into(),
-            receipt,
-            claims,
-            state: EvidenceState::Attached,
-            by: None,
-            deadline: None,
-            digest: Some(Evidence::digest_of(&data)),
-            data: Some(data),
-            location: None,
-        }
+        Evidence::attached(PROOF_EVIDENCE, receipt, claims, None, self.encode())
     }
 }

@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use crate::cbor::{Decoder, Encoder};
 use crate::cose::{self, Typ};
 use crate::statement::STATEMENT_MAX_BYTES;
-use crate::{
-    ClaimsDigest, Evidence, EvidenceState, KeyId, PublicKey, ReceiptError, ReceiptId, SigningKey,
-};
+use crate::{ClaimsDigest, Evidence, KeyId, PublicKey, ReceiptError, ReceiptId, SigningKey};
 
 mod sealed {
     pub trait Sealed {}
@@ -135,17 +133,7 @@ impl<S: PartyStatement> Vouched<S> {
         receipt: ReceiptId,
         claims: ClaimsDigest,
     ) -> Evidence {
-        let data = self.encode();
-        Evidence {
-            kind: kind.into(),
-            receipt,
-            claims,
-            state: EvidenceState::Attached,
-            by: Some(self.signed.kid()),
-            deadline: None,
-            digest: Some(Evidence::digest_of(&data)),
-            data: Some(data),
-            location: None,
-        }
+        let by = Some(self.signed.kid());
+        Evidence::attached(kind, receipt, claims, by, self.encode())
     }
 }

@@ -7,7 +7,7 @@ use core::fmt;
 use core::ops::Range;
 
 use proofmark_receipt::cbor::{Decoder, Encoder};
-use proofmark_receipt::{Evidence, EvidenceState, PublicKey, SignedReceipt};
+use proofmark_receipt::{Evidence, PublicKey, SignedReceipt};
 use proofmark_tlog::Hash;
 
 use crate::claim::{OpenedSubject, SubjectOpening};
@@ -107,18 +107,13 @@ impl FraudProof {
 
     /// This as evidence about the receipt.
     pub fn attach(&self, receipt: &SignedReceipt) -> Evidence {
-        let data = self.encode();
-        Evidence {
-            kind: FRAUD_EVIDENCE.into(),
-            receipt: receipt.claims().id,
-            claims: receipt.digest(),
-            state: EvidenceState::Attached,
-            by: None,
-            deadline: None,
-            digest: Some(Evidence::digest_of(&data)),
-            data: Some(data),
-            location: None,
-        }
+        Evidence::attached(
+            FRAUD_EVIDENCE,
+            receipt.claims().id,
+            receipt.digest(),
+            None,
+            self.encode(),
+        )
     }
 }
 
