@@ -13,7 +13,7 @@ use proofmark_proof::{Generation, Limbs, Outgoing, Statement, WeightsCommitment,
 use crate::commitment::{Committed, Values, commit, open};
 use crate::party::{Prover, stacked};
 use crate::sumcheck::prove_product;
-use crate::witness::{Given, Witness, longest_walk};
+use crate::witness::{Given, Witness, cells, longest_walk};
 use crate::{Machine, ProverError, Watch, estimate};
 
 /// A checked program with its constants, as a prover needs it.
@@ -145,9 +145,6 @@ pub fn outputs(
         .collect())
 }
 
-/// Elements that a thread converts at a time.
-const PIECE: usize = 1 << 13;
-
 /// Width of digits: most of what is looked up has 13 bits or more, and the table stays small.
 const DIGIT_BITS: u32 = 12;
 
@@ -174,8 +171,8 @@ pub fn plan_for(model: &Model, generation: Option<&Generation<'_>>) -> Result<Pl
     let Some(generation) = generation else {
         return plan_of(model);
     };
+    let walk = longest_walk(&model.program, &model.constants);
     let plans = [DIGIT_BITS, WIDE_DIGIT_BITS].map(|digit_bits| {
-        let walk = longest_walk(&model.program, &model.constants);
         let choices = Choices { digit_bits, walk };
         plan_generation(&model.program, &model.types, choices, generation).map_err(unsupported)
     });
@@ -369,14 +366,10 @@ fn open_weights(
         claims: &claims,
         gamma: proof.transcript().challenge("openings"),
     };
-    let mut values = vec![F::ZERO; weights.bytes.len()];
-    machine
-        .pool
-        .for_each_chunk(&mut values, PIECE, |piece, values| {
-            for (value, byte) in values.iter_mut().zip(&weights.bytes[piece * PIECE..]) {
-                *value = F::from_i32(i32::from(*byte));
-            }
-        });
+    let bytes = weights.bytes;
+    let values = cells(machine.pool, bytes.len(), |at| {
+        F::from_i32(bytes[at].into())
+    });
     reduce(machine, &reduction, &values, &weights.committed, proof)
 }
 

@@ -199,13 +199,7 @@ impl Filling<'_> {
         count: usize,
         f: impl Fn(usize) -> T + Sync,
     ) -> Vec<T> {
-        let mut cells = vec![T::default(); count];
-        self.pool.for_each_chunk(&mut cells, PIECE, |piece, cells| {
-            for (cell, at) in cells.iter_mut().zip(piece * PIECE..) {
-                *cell = f(at);
-            }
-        });
-        cells
+        cells(self.pool, count, f)
     }
 
     fn linear(&self, shape: &Shape, terms: &[Term]) -> Vec<i32> {
@@ -237,6 +231,21 @@ impl Filling<'_> {
             terms.iter().map(value).sum::<i64>() as i32
         })
     }
+}
+
+/// f of each of so many cells, which threads share out.
+pub(crate) fn cells<T: Clone + Default + Send>(
+    pool: &Pool,
+    count: usize,
+    f: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let mut cells = vec![T::default(); count];
+    pool.for_each_chunk(&mut cells, PIECE, |piece, cells| {
+        for (cell, at) in cells.iter_mut().zip(piece * PIECE..) {
+            *cell = f(at);
+        }
+    });
+    cells
 }
 
 /// Elements at their padded places.
@@ -322,13 +331,7 @@ impl Projection {
         if size == values.len() && self.is_identity() {
             return Cow::Borrowed(values);
         }
-        let mut picked = vec![0; size];
-        pool.for_each_chunk(&mut picked, PIECE, |piece, picked| {
-            for (value, at) in picked.iter_mut().zip(piece * PIECE..) {
-                *value = values[self.at(at)];
-            }
-        });
-        Cow::Owned(picked)
+        Cow::Owned(cells(pool, size, |at| values[self.at(at)]))
     }
 
     fn is_identity(&self) -> bool {
