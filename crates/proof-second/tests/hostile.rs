@@ -38,6 +38,16 @@ impl Making {
         self.add(operator, &[self.last], shape);
     }
 
+    /// The first element of the last node.
+    fn first(&mut self) {
+        let first = Operator::Slice {
+            axis: 0,
+            start: 0,
+            step: 1,
+        };
+        self.next(first, &[1]);
+    }
+
     /// Its output is the last node's, of one element.
     fn finish(self) -> CheckedProgram<Vec<u8>> {
         let interface = Interface::Tensor {
@@ -93,12 +103,7 @@ fn wide(nodes: usize, inputs: usize) -> CheckedProgram<Vec<u8>> {
     for _ in 0..nodes {
         let same = vec![making.last; inputs];
         making.add(Operator::Concat { axis: 0 }, &same, &[inputs as u32]);
-        let first = Operator::Slice {
-            axis: 0,
-            start: 0,
-            step: 1,
-        };
-        making.next(first, &[1]);
+        making.first();
     }
     making.finish()
 }
@@ -125,12 +130,7 @@ fn reshaped(length: [u32; 2], sums: usize) -> CheckedProgram<Vec<u8>> {
         let both = [making.last, making.last];
         making.add(Operator::Add, &both, &[whole]);
     }
-    let first = Operator::Slice {
-        axis: 0,
-        start: 0,
-        step: 1,
-    };
-    making.next(first, &[1]);
+    making.first();
     making.finish()
 }
 

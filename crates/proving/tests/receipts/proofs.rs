@@ -29,6 +29,30 @@ pub(crate) fn replayer() -> World {
     World::new(50)
 }
 
+/// The manifest of a model of a program file and a weights file, and nothing else.
+pub(crate) fn manifest(name: &str, program: &[u8], weights: &[u8]) -> Vec<u8> {
+    let entry = |path: &str, bytes: &[u8]| ModelFile {
+        path: path.into(),
+        size: bytes.len() as u64,
+        digest: FileDigest([0; 32]),
+    };
+    let manifest = Manifest {
+        name: name.into(),
+        program: program_digest(program),
+        weights: weights_root(weights),
+        files: vec![entry(PROGRAM_PATH, program), entry(WEIGHTS_PATH, weights)],
+        source: Source {
+            format: "test".into(),
+            digest: FileDigest([0; 32]),
+            text: String::new(),
+        },
+        recipe: vec![],
+        loss: None,
+        golden: None,
+    };
+    manifest.encode().unwrap()
+}
+
 /// The issuer's roots, and the other operator as a replayer.
 pub(crate) fn replay_roots() -> Roots {
     let mut roots = World::new(1).roots();
@@ -76,29 +100,11 @@ impl Sums {
         let program = builder.finish(interface).unwrap();
         let weights = weights.finish().unwrap();
         let file = program.encode().unwrap();
-        let entry = |path: &str, bytes: &[u8]| ModelFile {
-            path: path.into(),
-            size: bytes.len() as u64,
-            digest: FileDigest([0; 32]),
-        };
-        let manifest = Manifest {
-            name: "sums".into(),
-            program: program_digest(&file),
-            weights: weights_root(&weights),
-            files: vec![entry(PROGRAM_PATH, &file), entry(WEIGHTS_PATH, &weights)],
-            source: Source {
-                format: "test".into(),
-                digest: FileDigest([0; 32]),
-                text: String::new(),
-            },
-            recipe: vec![],
-            loss: None,
-            golden: None,
-        };
+        let manifest = manifest("sums", &file, &weights);
         Self {
             checked: program.check(Weights::open(weights).unwrap()).unwrap(),
             program: file,
-            manifest: manifest.encode().unwrap(),
+            manifest,
         }
     }
 

@@ -1,9 +1,8 @@
 //! Proofs of texts as evidence (specs/01-receipt.md §7.5, §7.6): each rule with a bundle that fails without it.
 
 use proofmark_program::{
-    CheckedProgram, FileDigest, Interface, Manifest, ModelFile, NodeType, Operator, PROGRAM_PATH,
-    ProgramBuilder, Sampler, SamplerScratch, SamplingParameters, Source, WEIGHTS_PATH, Weights,
-    WeightsWriter, program_digest, reference, weights_root,
+    CheckedProgram, Interface, NodeType, Operator, ProgramBuilder, Sampler, SamplerScratch,
+    SamplingParameters, Weights, WeightsWriter, reference,
 };
 use proofmark_proof::{Generation, Statement, WeightsMode};
 use proofmark_prover::{CommittedWeights, Model, Nobody, Options, ProverError, prove};
@@ -18,7 +17,7 @@ use proofmark_verify::{
     verify,
 };
 
-use crate::proofs::{replay_roots, replayer, with_machine};
+use crate::proofs::{manifest, replay_roots, replayer, with_machine};
 use crate::world::{NOW, QUESTION, World};
 
 const VOCABULARY: u32 = 8;
@@ -78,26 +77,7 @@ impl Speller {
         let program = builder.finish(interface).unwrap();
         let weights = weights.finish().unwrap();
         let file = program.encode().unwrap();
-        let entry = |path: &str, bytes: &[u8]| ModelFile {
-            path: path.into(),
-            size: bytes.len() as u64,
-            digest: FileDigest([0; 32]),
-        };
-        let manifest = Manifest {
-            name: "speller".into(),
-            program: program_digest(&file),
-            weights: weights_root(&weights),
-            files: vec![entry(PROGRAM_PATH, &file), entry(WEIGHTS_PATH, &weights)],
-            source: Source {
-                format: "test".into(),
-                digest: FileDigest([0; 32]),
-                text: String::new(),
-            },
-            recipe: vec![],
-            loss: None,
-            golden: None,
-        };
-        let manifest = manifest.encode().unwrap();
+        let manifest = manifest("speller", &file, &weights);
         let provable = ProvableModel::from_files(&manifest, &file, weights.clone()).unwrap();
         Self {
             checked: program.check(Weights::open(weights).unwrap()).unwrap(),
